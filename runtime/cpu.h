@@ -1,0 +1,21 @@
+// Which kernels run: chosen once by what the CPU has. Every path gives the same bits (docs/ARCHITECTURE.md), so the
+// choice is about speed only.
+#pragma once
+
+namespace vqcodec::runtime {
+
+enum class Path { kPortable, kAvx2, kAvx512 };
+
+// The best path that this program was built with and this CPU can run.
+Path best_path();
+
+// The path in use: best_path(), unless VQCODEC_CPU=portable|avx2|avx512 in the environment names another.
+// Throws Error(kUsage) if VQCODEC_CPU has another value or names a path that this CPU cannot run.
+Path current_path();
+
+// For tests. Not to be called while other threads compute. Throws Error(kUsage) if this CPU cannot run `path`.
+void set_path(Path path);
+
+const char* path_name(Path path);  // "portable", "avx2", "avx512"
+
+}  // namespace vqcodec::runtime
