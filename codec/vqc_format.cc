@@ -98,6 +98,12 @@ Result<StreamInfo> parse_header(std::span<const uint8_t> header) {
   info.segment_frames = load_le<uint32_t>(header, 36);
   info.numerics_id = load_le<uint32_t>(header, 40);
   std::copy_n(header.begin() + 44, info.model_id.size(), info.model_id.begin());
+  if (num_sources < 1 || num_sources > kMaxSources) {
+    return ErrorInfo{Errc::kBadHeader,
+                     "number of sources is " + std::to_string(num_sources) + ", expected 1.." +
+                         std::to_string(kMaxSources),
+                     26};
+  }
   const size_t end = header.size() - 4;
   size_t at = kHeaderFixedBytes;
   while (at < end && info.sources.size() < num_sources) {

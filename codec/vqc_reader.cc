@@ -89,6 +89,7 @@ Result<void> VqcReader::read_index() {
   if (auto r = source_->read_at(end_offset, end); !r) return r;
   const auto end_header = std::span(end).first(kSectionHeaderBytes);
   auto end_section = parse_section_header(end_header, end_offset);
+  if (!std::equal(kEndTag.begin(), kEndTag.end(), end.begin())) return no_end("they do not begin with VEND");
   if (!end_section) return no_end(end_section.error().message);
   if (end_section->tag != kEndTag || end_section->body_bytes != kEndBodyBytes) {
     return no_end("section " + end_section->tag + " of " + std::to_string(end_section->body_bytes) + " bytes");
@@ -108,7 +109,11 @@ Result<void> VqcReader::read_index() {
   std::array<uint8_t, kSectionHeaderBytes> header;
   if (auto r = source_->read_at(index_offset, header); !r) return r;
   auto section = parse_section_header(header, index_offset);
-  if (!section) return ErrorInfo{Errc::kBadIndex, "no index before the end mark: " + section.error().message, index_offset};
+  if (!std::equal(kIndexTag.begin(), kIndexTag.end(), header.begin())) {
+    return ErrorInfo{Errc::kBadIndex,
+                     "no index of " + std::to_string(info_.num_segments()) + " segments before the end mark", index_offset};
+  }
+  if (!section) return ErrorInfo{Errc::kBadIndex, section.error().message, index_offset};
   if (section->tag != kIndexTag || section->body_bytes != body_bytes) {
     return ErrorInfo{Errc::kBadIndex,
                      "section " + section->tag + " of " + std::to_string(section->body_bytes) +
