@@ -1,0 +1,277 @@
+// vqtrain: trains a model, exports it, and measures what comes back from its codes. The only program on LibTorch.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <malloc.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/options.h"
+#include "base/error.h"
+#include "base/main_guard.h"
+#include "base/progress.h"
+#include "eval/codec_sdr.h"
+#include "runtime/sha256.h"
+#include "vqvae/train/trainer.h"
+
+namespace {
+
+namespace po = boost::program_options;
+using namespace vqcodec;
+using vqvae::train::Precision;
+
+constexpr const char* kHelp = R"(vqtrain trains the models of vqcodec.
+
+Usage: vqtrain <command> [options]
+
+Commands:
+  vqvae      train a VQ-VAE from folders of stems, or go on with a run
+  export     write a checkpoint as the safetensors model that vqcodec reads
+  validate   encode songs with a model, decode every source from its codes, and print the SDR
+
+"vqtrain <command> --help" lists the options of a command.
+Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad file, 4 model missing or wrong, 5 internal.
+)";
+
+std::atomic<bool> g_stop{false};
+
+void request_stop(int) {
+  if (g_stop.exchange(true)) std::_Exit(130);  // the second Ctrl-C does not wait for the step
+}
+
+struct DataFolder {
+  std::string path;
+  double weight = 1;
+};
+
+DataFolder parse_data(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos) return {text, 1};
+  try {
+    size_t used = 0;
+    const std::string number = text.substr(equals + 1);
+    const double weight = std::stod(number, &used);
+    if (used == number.size() && weight > 0 && std::isfinite(weight)) return {text.substr(0, equals), weight};
+  } catch (const std::exception&) {
+  }
+  throw Error(ExitCode::kUsage, "--data " + text + ": expected DIR or DIR=WEIGHT with a weight above 0");
+}
+
+// The widest of bfloat16's support on a CPU that pays: AVX-512 BF16 or AMX.
+bool has_fast_bfloat16() {
+#if defined(__x86_64__)
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(cpuinfo, line)) {
+    if (line.starts_with("flags")) return line.find("avx512_bf16") != std::string::npos || line.find("amx_bf16") != std::string::npos;
+  }
+#endif
+  return false;
+}
+
+bool flag(const po::variables_map& values, const char* name) { return values.count(name) > 0; }
+
+dataset::LoadOptions load_options(const vqvae::ModelConfig& model, double max_seconds, Progress& progress, bool quiet) {
+  dataset::LoadOptions options;
+  options.sample_rate_hz = model.sample_rate_hz;
+  options.sources = model.sources;
+  options.max_seconds = max_seconds;
+  options.on_progress = [&progress](size_t done, size_t total) {
+    progress.update(static_cast<double>(done), static_cast<double>(total));
+  };
+  options.on_remark = [quiet](const std::string& remark) {
+    if (!quiet) std::cerr << "vqtrain: " << remark << '\n';
+  };
+  return options;
+}
+
+int run_vqvae(const std::vector<std::string>& arguments) {
+  po::options_description options("Options of vqtrain vqvae");
+  auto add = options.add_options();
+  add("config", po::value<std::string>()->required(), "recipe, such as configs/default.json");
+  add("data", po::value<std::vector<std::string>>()->required()->composing(),
+      "folder of <song>/{vocals,bass,drums,other}.{wav,flac,opus,...}, as DIR or DIR=WEIGHT, where WEIGHT is its relative "
+      "share of the draws; repeatable. A missing source is silence");
+  add("validation", po::value<std::vector<std::string>>()->composing(), "folder of songs set aside; repeatable");
+  add("out", po::value<std::string>()->required(), "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
+      "A run that is there goes on from its checkpoint");
+  add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
+  add("precision", po::value<std::string>()->default_value("auto"),
+      "float32, bfloat16 (linear layers only), or auto: bfloat16 where the machine is fast at it");
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
+  add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
+  add("max-seconds", po::value<double>()->default_value(0), "read no more than this of each song, 0 = all");
+  add("quiet", "print nothing but errors");
+  add("help,h", "this text");
+  if (apps::wants_help(arguments)) {
+    std::cout << options << "\nCtrl-C writes a checkpoint and stops; the same command goes on from there.\n";
+    return 0;
+  }
+  const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain vqvae --help");
+  const bool quiet = flag(values, "quiet");
+  const vqvae::train::Recipe recipe = vqvae::train::load_recipe(values["config"].as<std::string>());
+  vqvae::train::TrainOptions train;
+  train.out_folder = values["out"].as<std::string>();
+  const std::string device = values["device"].as<std::string>();
+  if (device != "cpu" && device != "cuda") throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
+  train.use_cuda = device == "cuda";
+  const std::string precision = values["precision"].as<std::string>();
+  if (precision != "auto" && precision != "float32" && precision != "bfloat16") {
+    throw Error(ExitCode::kUsage, "--precision " + precision + ": expected auto, float32 or bfloat16");
+  }
+  const bool bfloat16 = precision == "bfloat16" || (precision == "auto" && (train.use_cuda || has_fast_bfloat16()));
+  train.precision = bfloat16 ? Precision::kBfloat16 : Precision::kFloat32;
+  train.num_threads = values["threads"].as<int>();
+  if (train.num_threads < 0) throw Error(ExitCode::kUsage, "--threads: expected 0 or more");
+  train.max_minutes = values["max-minutes"].as<double>();
+  train.stop = &g_stop;
+
+  std::vector<dataset::WeightedSongs> training;
+  std::vector<dataset::Song> validation;
+  {
+    Progress progress("reading songs", quiet);
+    const auto options_of_data = load_options(recipe.model, values["max-seconds"].as<double>(), progress, quiet);
+    for (const std::string& text : values["data"].as<std::vector<std::string>>()) {
+      const DataFolder folder = parse_data(text);
+      training.push_back({dataset::load_songs(folder.path, options_of_data), folder.weight});
+    }
+    if (flag(values, "validation")) {
+      for (const std::string& folder : values["validation"].as<std::vector<std::string>>()) {
+        for (auto& song : dataset::load_songs(folder, options_of_data)) validation.push_back(std::move(song));
+      }
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  int64_t first_step = -1;
+  train.on_log = [&](int64_t step, int64_t total, const std::string& text) {
+    if (quiet) return;
+    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double left = step > first_step ? elapsed * static_cast<double>(total - step) / static_cast<double>(step - first_step) : 0;
+    std::cout << '[' << step << '/' << total << ", " << format_duration(elapsed) << ", about " << format_duration(left)
+              << " left] " << text << std::endl;
+  };
+  vqvae::train::Trainer trainer(recipe, training, validation, train);
+  first_step = trainer.current_step();
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+  const int64_t reached = trainer.run();
+  if (!quiet) {
+    std::cout << train.out_folder << "/checkpoint.pt: " << reached << " of " << trainer.total_steps() << " steps\n";
+  }
+  return 0;
+}
+
+int run_export(const std::vector<std::string>& arguments) {
+  po::options_description options("Options of vqtrain export");
+  auto add = options.add_options();
+  add("checkpoint", po::value<std::string>()->required(), "checkpoint.pt of a run");
+  add("out,o", po::value<std::string>()->required(), "model to write, such as default.safetensors");
+  add("float32", "keep full precision (half precision otherwise)");
+  add("licence", po::value<std::string>()->default_value("Apache-2.0"), "licence of the model, for its metadata");
+  add("description", po::value<std::string>()->default_value(""), "one line on data and purpose, for its metadata");
+  add("force", "overwrite the model if it exists");
+  add("quiet", "print nothing but errors");
+  add("help,h", "this text");
+  if (apps::wants_help(arguments)) {
+    std::cout << options;
+    return 0;
+  }
+  const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain export --help");
+  const std::string out = values["out"].as<std::string>();
+  vqvae::train::export_checkpoint(values["checkpoint"].as<std::string>(), out,
+                                  {.half = !flag(values, "float32"),
+                                   .licence = values["licence"].as<std::string>(),
+                                   .description = values["description"].as<std::string>(),
+                                   .force = flag(values, "force")});
+  const auto model = vqvae::Model::load(out);
+  if (!flag(values, "quiet")) std::cout << out << ": model " << runtime::to_hex(model->id()) << '\n';
+  return 0;
+}
+
+int run_validate(const std::vector<std::string>& arguments) {
+  po::options_description options("Options of vqtrain validate");
+  auto add = options.add_options();
+  add("model", po::value<std::string>()->required(), "safetensors model");
+  add("data", po::value<std::vector<std::string>>()->required()->composing(), "folder of songs; repeatable");
+  add("quality", po::value<int>()->default_value(0), "codebooks kept, 0 = all");
+  add("max-seconds", po::value<double>()->default_value(0), "read no more than this of each song, 0 = all");
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
+  add("json", "print JSON instead of a table");
+  add("quiet", "no progress and no remarks");
+  add("help,h", "this text");
+  if (apps::wants_help(arguments)) {
+    std::cout << options << "\nPlain SDR in dB: median over windows of 1 s in which the source sounds (-50 dBFS).\n";
+    return 0;
+  }
+  const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain validate --help");
+  const bool quiet = flag(values, "quiet");
+  const auto model = vqvae::Model::load(values["model"].as<std::string>());
+  runtime::ThreadPool pool(values["threads"].as<int>());
+  nlohmann::ordered_json report = {{"model_id", runtime::to_hex(model->id())}, {"songs", nlohmann::json::array()}};
+  const auto number = [](double value) { return std::isnan(value) ? nlohmann::json() : nlohmann::json(value); };
+  for (const std::string& folder : values["data"].as<std::vector<std::string>>()) {
+    std::vector<dataset::Song> songs;
+    {
+      Progress progress("reading songs", quiet);
+      songs = dataset::load_songs(folder, load_options(model->config(), values["max-seconds"].as<double>(), progress, quiet));
+    }
+    for (const dataset::Song& song : songs) {
+      Progress progress(song.name, quiet);
+      const eval::SongSdr sdr = eval::codec_sdr(
+          model, song,
+          {.num_codebooks = values["quality"].as<int>(), .on_progress = [&](double share) { progress.update(share, 1); }}, pool);
+      nlohmann::ordered_json line = {{"song", sdr.song}};
+      for (size_t s = 0; s < sdr.source_db.size(); ++s) {
+        line[model->config().sources[s]] = {{"sdr_db", number(sdr.source_db[s])}, {"windows", sdr.source_windows[s]}};
+      }
+      line["average_db"] = number(sdr.average_db);
+      line["mixture_db"] = number(sdr.mixture_db);
+      report["songs"].push_back(line);
+    }
+  }
+  if (flag(values, "json")) {
+    std::cout << report.dump(2) << '\n';
+    return 0;
+  }
+  std::printf("model %s\n%-24s", runtime::to_hex(model->id()).c_str(), "song");
+  for (const std::string& source : model->config().sources) std::printf("%9s", source.c_str());
+  std::printf("%9s%9s\n", "average", "mixture");
+  for (const auto& line : report["songs"]) {
+    std::printf("%-24s", line["song"].get<std::string>().c_str());
+    const auto print = [](const nlohmann::ordered_json& value) {
+      value.is_null() ? std::printf("%9s", "-") : std::printf("%9.2f", value.get<double>());
+    };
+    for (const std::string& source : model->config().sources) print(line[source]["sdr_db"]);
+    print(line["average_db"]);
+    print(line["mixture_db"]);
+    std::printf("\n");
+  }
+  return 0;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
+    std::cout << kHelp;
+    return arguments.empty() ? static_cast<int>(ExitCode::kUsage) : 0;
+  }
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (arguments[0] == "vqvae") return run_vqvae(rest);
+  if (arguments[0] == "export") return run_export(rest);
+  if (arguments[0] == "validate") return run_validate(rest);
+  throw Error(ExitCode::kUsage, "unknown command \"" + arguments[0] + "\"; expected vqvae, export or validate");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Training allocates and frees tensors of many megabytes every step; without this each is mapped and zeroed anew,
+  // which took half the time of a step.
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 256 << 20);
+  return guarded_main("vqtrain", [&] { return run(std::vector<std::string>(argv + 1, argv + argc)); });
+}

@@ -1,0 +1,75 @@
+#include "vqvae/model.h"
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "runtime/safetensors.h"
+
+namespace vqcodec::vqvae {
+
+namespace {
+
+constexpr const char* kFormatName = "vqcodec-vqvae-1";
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::load(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    throw Error(ExitCode::kModel, path + ": there is no such model; give one with --model, or train one (vqtrain)");
+  }
+  return from_file(runtime::Safetensors::open(path));
+}
+
+std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
+  std::shared_ptr<Model> model(new Model);
+  model->id_ = file.sha256();
+  model->metadata_ = file.metadata();
+  if (file.metadata("format") != kFormatName) {
+    throw Error(ExitCode::kModel, file.name() + ": format is \"" + file.metadata("format").substr(0, 60) + "\", expected \"" +
+                                      kFormatName + "\"");
+  }
+  try {
+    model->config_ = parse_model_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ExitCode::kModel, file.name() + ": config is not JSON: " + error.what());
+  }
+  const ModelConfig& config = model->config_;
+  const int num_sources = config.num_sources();
+  const int64_t size = 2 * config.hop_samples, dim = config.code_dim, out = config.quantizer_out();
+  const bool masks = config.encoder_kind == EncoderKind::kMasks;
+  const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
+  const int encoder_out = masks ? num_sources * 2 * config.num_bands() : num_sources * config.quantizer_in();
+  model->encoder_.emplace(file, "encoder", config.encoder, 4 * config.num_bands(), encoder_out, 0);
+  std::vector<float> analysis_basis;
+  if (masks) {
+    model->analysis_.emplace(file, "analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(), num_sources);
+    if (residual) analysis_basis = file.floats("analysis_basis", {num_sources, dim, size});
+  }
+  model->synthesis_.emplace(file, "synthesis", config.synthesis, static_cast<int>(out), 2 * config.num_code_bins, num_sources);
+  const std::vector<float> synthesis_basis = file.floats("synthesis_basis", {num_sources, size, out});
+  const int64_t num_codebooks = config.num_codebooks, entries = config.codebook_size * dim;
+  const std::vector<float> codebooks =
+      file.floats("codebooks", {num_sources, num_codebooks, config.codebook_size, dim});
+  const auto part = [](const std::vector<float>& all, int64_t index, int64_t length) {
+    return std::span<const float>(all).subspan(static_cast<size_t>(index * length), static_cast<size_t>(length));
+  };
+  for (int64_t s = 0; s < num_sources; ++s) {
+    SourceWeights weights;
+    if (!analysis_basis.empty()) {
+      weights.analysis_basis = runtime::Linear(size, dim, part(analysis_basis, s, dim * size), {});
+    }
+    weights.synthesis_basis = runtime::Linear(out, size, part(synthesis_basis, s, size * out), {});
+    for (int64_t h = 0; h < num_codebooks; ++h) {
+      const auto table = part(codebooks, s * num_codebooks + h, entries);
+      weights.entries.emplace_back(table.begin(), table.end());
+      if (residual) weights.codebooks.emplace_back(config.codebook_size, dim, table);
+    }
+    model->sources_.push_back(std::move(weights));
+  }
+  file.check_all_used();
+  return model;
+}
+
+}  // namespace vqcodec::vqvae

@@ -1,0 +1,41 @@
+#include "vqvae/train/losses.h"
+
+namespace vqcodec::vqvae::train {
+
+namespace {
+
+constexpr double kMixtureFloor = 1e-3;   // -30 dB
+constexpr double kSilenceFloor = 1e-3;   // energy of a second of stereo noise at -80 dBFS
+constexpr int64_t kStftSize = 2048, kStftHop = 512;
+
+Tensor window_sums(const Tensor& per_frame, int64_t window_frames) {
+  const int64_t window = std::min(window_frames, per_frame.size(-1));
+  const int64_t count = per_frame.size(-1) / window;
+  return per_frame.narrow(-1, 0, count * window).unflatten(-1, {count, window}).sum(-1);
+}
+
+}  // namespace
+
+Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy, int64_t window_frames) {
+  Tensor target_energy, floor;
+  {
+    torch::NoGradGuard no_grad;
+    target_energy = window_sums(target.square().sum({-1, -2}), window_frames);
+    floor = window_sums(mixture_energy, window_frames).unsqueeze(1) * kMixtureFloor + kSilenceFloor;
+  }
+  const Tensor error_energy = window_sums(error.square().sum({-1, -2}), window_frames);
+  return torch::log10((error_energy + floor) / (target_energy + floor)).mean();
+}
+
+WaveformTerms waveform_terms(const LappedTransform& transform, const Tensor& error, bool with_stft) {
+  WaveformTerms terms;
+  const Tensor samples = transform.inverse(error.transpose(1, 2));  // [B, 2, samples]
+  terms.waveform = samples.abs().mean();
+  if (with_stft) {
+    const Tensor window = torch::hann_window(kStftSize, samples.options());
+    terms.stft = torch::fft::rfft(samples.unfold(-1, kStftSize, kStftHop) * window).abs().mean();
+  }
+  return terms;
+}
+
+}  // namespace vqcodec::vqvae::train

@@ -1,0 +1,21 @@
+// Terms of the training loss, all on differences of MDCT spectra or of the waveforms they stand for. The transforms are
+// linear, so the L1 distance of two waveforms, or of two STFTs, is that of the transformed difference.
+#pragma once
+
+#include "vqvae/train/network.h"
+
+namespace vqcodec::vqvae::train {
+
+// Mean over items, sources and windows of log10((|error|^2 + d) / (|target|^2 + d)): the error relative to the target in
+// units of 10 dB. error, target: [B, S, T, 2, N]; mixture_energy: [B, T], energy of the whole mixture per frame, sets the
+// floor d (30 dB below the mixture) under which neither error nor target counts. Windows of `window_frames` frames.
+Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy, int64_t window_frames);
+
+struct WaveformTerms {
+  Tensor waveform;  // mean absolute error of samples
+  Tensor stft;      // mean absolute value of the STFT of the error, 2048 points, hop 512, Hann; undefined if not asked for
+};
+// error: [B, T, 2, N] MDCT of left and right.
+WaveformTerms waveform_terms(const LappedTransform& transform, const Tensor& error, bool with_stft);
+
+}  // namespace vqcodec::vqvae::train

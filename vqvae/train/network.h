@@ -1,0 +1,123 @@
+// The VQ-VAE as LibTorch modules: what vqvae/encoder.h and decoder.h compute, differentiable. The names of parameters
+// and buffers are the names of the tensors in an exported model.
+//
+// Shapes: B items, S sources, T frames, N = hop_samples, H codebooks of m entries, D = code_dim. float32 throughout
+// (inside an autocast region the linear layers compute in bfloat16).
+#pragma once
+
+#include "vqvae/config.h"
+#include "vqvae/train/torch.h"
+
+namespace vqcodec::vqvae::train {
+
+using torch::Tensor;
+
+// MDCT and MDST with the sine window, orthonormal, in the conventions of runtime/fft.h.
+class LappedTransform {
+ public:
+  LappedTransform(int hop_samples, torch::Device device);
+  // samples [R, (T + 1) N] -> MDCT [R, T, N]; frame t spans samples [t N, (t + 2) N).
+  Tensor mdct(const Tensor& samples) const;
+  Tensor mdst(const Tensor& samples) const;
+  // MDCT [R, T, N] -> samples [R, (T - 1) N], those covered by two frames: from N to T N of mdct's input.
+  Tensor inverse(const Tensor& coefficients) const;
+
+ private:
+  Tensor frames(const Tensor& samples) const;           // [R, T, 2N], windowed
+  Tensor dct4(const Tensor& folded) const;              // [R, T, N] -> [R, T, N], orthonormal
+  int64_t hop_;
+  Tensor window_, twiddle_;                             // [2N] float, [N / 2] complex
+  Tensor alternating_;                                  // [N]: 1, -1, 1, ...
+};
+
+// Depthwise convolution over frames, layer norm, linear, GELU, linear, sum (Liu et al. 2022, ConvNeXt, in one dimension).
+struct BlockImpl : torch::nn::Module {
+  BlockImpl(const StackConfig& config, int dilation);
+  Tensor forward(const Tensor& x);  // [R, T, width] -> the same
+  Tensor depthwise_weight, depthwise_bias;  // [width, kernel], [width]
+  torch::nn::LayerNorm norm{nullptr};
+  torch::nn::Linear up{nullptr}, down{nullptr};
+  int dilation_;
+};
+TORCH_MODULE(Block);
+
+// Linear, blocks, layer norm, linear. With num_sources > 0 a learned vector per source is added after the first linear.
+struct StackImpl : torch::nn::Module {
+  StackImpl(const StackConfig& config, int in, int out, int num_sources, bool zero_head);
+  // [B, T, in] -> [B, T, out], or with source vectors [B, S, T, in] -> [B, S, T, out].
+  Tensor forward(const Tensor& x);
+  torch::nn::Linear in_layer{nullptr}, head{nullptr};
+  torch::nn::LayerNorm norm{nullptr};
+  torch::nn::ModuleList blocks;
+  Tensor source_embedding;  // [S, width] or undefined
+};
+TORCH_MODULE(Stack);
+
+struct Analysis {
+  Tensor estimates;  // [B, S, T, 2, N] MDCT of left and right of each source's estimate; undefined for direct encoders
+  Tensor scale;      // [B, S] root mean square that the latents are relative to (1 for direct encoders), no gradient
+  Tensor latents;    // [B, S, T, quantizer_in]
+};
+
+struct Quantized {
+  Tensor values;       // [B, S, T, quantizer_out], with gradient (straight through for residual)
+  Tensor codes;        // [B, S, T, H] int64
+  Tensor commitment;   // scalar; undefined for gumbel
+};
+
+struct QuantizeOptions {
+  Tensor num_kept;            // [B] int64 in 1..H: codebooks kept; undefined = all
+  bool quantize = true;       // false: latents pass unchanged (residual)
+  bool update_codebooks = false;  // moving averages and restarts (residual), Gumbel noise (gumbel)
+  double temperature = 1;
+  double decay = 0.99;
+  double dead_entry_share = 0.03;
+};
+
+struct NetworkImpl : torch::nn::Module {
+  explicit NetworkImpl(const ModelConfig& config);
+
+  // mdct, mdst: [B, 2, T, N] of the mixture's left and right -> features [B, T, 4 * num_bands]: log power per band of
+  // left, right, mid and side.
+  Tensor mixture_features(const Tensor& mdct, const Tensor& mdst) const;
+  // -> estimates [B, S, T, 2, N]. Masks only.
+  Tensor separate(const Tensor& mdct, const Tensor& mdst);
+  // Estimates -> scale and latents. Masks only.
+  Analysis analyse(const Tensor& estimates);
+  // The whole encoder of either kind.
+  Analysis encode(const Tensor& mdct, const Tensor& mdst);
+  Quantized quantize(const Tensor& latents, const QuantizeOptions& options);
+  // [B, S, T, quantizer_out] and scale [B, S] -> MDCT of left and right of each source, [B, S, T, 2, N].
+  Tensor decode(const Tensor& values, const Tensor& scale);
+
+  // Mid and side, normalised and compressed: the input of the analysis network, [B, S, T, 2 * num_code_bins].
+  Tensor analysis_features(const Tensor& normalised_mid_side) const;
+
+  const ModelConfig config;
+  Stack encoder{nullptr}, analysis{nullptr}, synthesis{nullptr};
+  Tensor analysis_basis;    // [S, D, 2N]: linear path from MDCT (mid, then side) to latent; residual with masks only
+  Tensor synthesis_basis;   // [S, 2N, quantizer_out]: linear path from codes to MDCT (mid, then side)
+  Tensor codebooks;         // [S, H, m, D]; a buffer for residual, a parameter for gumbel
+  Tensor code_counts, code_sums;  // moving averages [S, H, m], [S, H, m, D]; residual only
+  bool autocast = false;    // linear layers in bfloat16
+
+ private:
+  Quantized quantize_residual(const Tensor& latents, const QuantizeOptions& options);
+  Quantized quantize_gumbel(const Tensor& logits, const QuantizeOptions& options);
+};
+TORCH_MODULE(Network);
+
+struct ExportOptions;
+// Writes the weights as a model file; see export_checkpoint in trainer.h. `facts` is the "training" entry of the metadata.
+// Reorders the codebooks of `network`.
+void export_network(NetworkImpl& network, const std::string& name, const std::string& facts,
+                    const std::string& model_path, const ExportOptions& options);
+
+// Left and right [..., 2, N] <-> mid and side, orthonormal (its own inverse).
+Tensor swap_mid_side(const Tensor& x);
+
+// Index of the nearest entry of `codebook` [m, D] for each row of x [R, D]: [R] int64. On CPU by the runtime, so that
+// training and use agree.
+Tensor nearest_entries(const Tensor& x, const Tensor& codebook);
+
+}  // namespace vqcodec::vqvae::train

@@ -1,0 +1,132 @@
+#include "vqvae/train/train_config.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace vqcodec::vqvae::train {
+
+using nlohmann::json;
+
+namespace {
+
+// One list of fields for reading and for writing, so that the two cannot differ.
+template <class Visitor>
+void visit_loss(LossWeights& loss, Visitor&& real) {
+  real("select", loss.select);
+  real("complement", loss.complement);
+  real("select_stft", loss.select_stft);
+  real("complement_stft", loss.complement_stft);
+  real("decoded_sources", loss.decoded_sources);
+  real("decoded_mixture", loss.decoded_mixture);
+  real("separation", loss.separation);
+  real("commitment", loss.commitment);
+}
+
+template <class Integer, class Real>
+void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
+  integer("batch_size", t.batch_size, 1, 4096);
+  integer("crop_frames", t.crop_frames, 8, 8192);
+  integer("separation_steps", t.separation_steps, 0, 1000000000);
+  integer("unquantized_steps", t.unquantized_steps, 0, 1000000000);
+  integer("joint_steps", t.joint_steps, 0, 1000000000);
+  integer("fit_items", t.fit_items, 1, 100000);
+  integer("kmeans_iterations", t.kmeans_iterations, 1, 100);
+  real("learning_rate", t.learning_rate, 0, 1);
+  real("separation_learning_rate", t.separation_learning_rate, 0, 1);
+  real("basis_learning_rate_ratio", t.basis_learning_rate_ratio, 0, 1);
+  real("final_learning_rate_ratio", t.final_learning_rate_ratio, 0, 1);
+  integer("warmup_steps", t.warmup_steps, 0, 1000000);
+  real("gradient_clip", t.gradient_clip, 0, 1e6);
+  real("subset_probability", t.subset_probability, 0, 1);
+  real("nested_dropout", t.nested_dropout, 0, 1);
+  real("codebook_decay", t.codebook_decay, 0, 0.999999);
+  real("dead_entry_share", t.dead_entry_share, 0, 1);
+  real("temperature_start", t.temperature_start, 1e-3, 100);
+  real("temperature_end", t.temperature_end, 1e-3, 100);
+  integer("log_every", t.log_every, 1, 1000000);
+  integer("validate_every", t.validate_every, 1, 1000000000);
+  integer("checkpoint_every", t.checkpoint_every, 1, 1000000000);
+  real("validation_seconds", t.validation_seconds, 1, 36000);
+}
+
+template <class Real, class Boolean>
+void visit_mix(dataset::MixOptions& mix, Real&& real, Boolean&& boolean) {
+  real("coherent_share", mix.coherent_share, 0, 1);
+  real("silent_probability", mix.silent_probability, 0, 0.9);
+  real("gain_deviation_db", mix.gain_deviation_db, 0, 40);
+  real("song_gain_deviation_db", mix.song_gain_deviation_db, 0, 40);
+  real("active_probability", mix.active_probability, 0, 1);
+  real("min_speed", mix.min_speed, 0.25, 4);
+  real("max_speed", mix.max_speed, 0.25, 4);
+  boolean("swap_channels", mix.swap_channels);
+  boolean("flip_polarity", mix.flip_polarity);
+}
+
+}  // namespace
+
+Recipe parse_recipe(const json& object, const std::string& name, const std::string& where) {
+  Recipe recipe;
+  recipe.name = name;
+  FieldReader reader(object, where);
+  std::string comment;
+  reader.text("comment", comment);
+  recipe.model = parse_model_config(reader.object("model"), where + ": model");
+  TrainConfig& t = recipe.training;
+  FieldReader training(reader.object("training"), where + ": training");
+  int64_t seed = 1;
+  training.integer("seed", seed, 0, INT64_MAX);
+  t.seed = static_cast<uint64_t>(seed);
+  visit_training(
+      t, [&](const char* key, auto& value, int64_t low, int64_t high) { training.integer(key, value, low, high); },
+      [&](const char* key, double& value, double low, double high) { training.real(key, value, low, high); });
+  {
+    FieldReader loss(training.object("loss"), where + ": training.loss");
+    visit_loss(t.loss, [&](const char* key, double& value) { loss.real(key, value, 0, 1e6); });
+    loss.finish();
+    FieldReader mix(training.object("mix"), where + ": training.mix");
+    visit_mix(
+        t.mix, [&](const char* key, double& value, double low, double high) { mix.real(key, value, low, high); },
+        [&](const char* key, bool& value) { mix.boolean(key, value); });
+    mix.finish();
+  }
+  if (t.mix.max_speed < t.mix.min_speed) {
+    training.fail("mix.max_speed", json(t.mix.max_speed).dump(), "at least mix.min_speed");
+  }
+  if (t.separation_steps > 0 && recipe.model.encoder_kind != EncoderKind::kMasks) {
+    training.fail("separation_steps", std::to_string(t.separation_steps), "0 for an encoder of kind \"direct\"");
+  }
+  if (t.unquantized_steps > 0 && recipe.model.quantizer_kind != QuantizerKind::kResidual) {
+    training.fail("unquantized_steps", std::to_string(t.unquantized_steps), "0 for a quantizer of kind \"gumbel\"");
+  }
+  training.finish();
+  reader.finish();
+  return recipe;
+}
+
+Recipe load_recipe(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Error(ExitCode::kIo, path + ": cannot be opened; expected a recipe such as configs/default.json");
+  json object;
+  try {
+    object = json::parse(file);
+  } catch (const json::exception& error) {
+    throw Error(ExitCode::kBadFile, path + ": not JSON: " + error.what());
+  }
+  return parse_recipe(object, std::filesystem::path(path).stem().string(), path);
+}
+
+json to_json(const Recipe& recipe) {
+  TrainConfig t = recipe.training;
+  json training = {{"seed", t.seed}};
+  const auto write = [](json& target) { return [&target](const char* key, auto& value, auto...) { target[key] = value; }; };
+  visit_training(t, write(training), write(training));
+  visit_loss(t.loss, write(training["loss"]));
+  visit_mix(t.mix, write(training["mix"]), write(training["mix"]));
+  return {{"model", vqvae::to_json(recipe.model)}, {"training", training}};
+}
+
+}  // namespace vqcodec::vqvae::train

@@ -1,0 +1,562 @@
+#include "vqvae/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <numeric>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "vqvae/train/losses.h"
+#include "vqvae/train/network.h"
+
+namespace vqcodec::vqvae::train {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Streams of the counter-based generator beside those of the training steps.
+constexpr uint64_t kFitStream = uint64_t{1} << 40;
+constexpr uint64_t kStepStream = uint64_t{1} << 41;
+constexpr int64_t kChunkFrames = 430;      // of validation songs, about 10 s
+constexpr double kSoundingRms = 0.00316;   // windows under -50 dBFS are left out of the SDR
+constexpr int kMaxFitRows = 65536;         // rows that k-means sees per source
+
+double median(std::vector<double> values) {
+  if (values.empty()) return std::nan("");
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Residual k-means of one source: entries of each codebook, from rows [R, D]. Returns [H, m, D] and counts [H, m].
+std::pair<Tensor, Tensor> fit_codebooks(Tensor rows, int num_codebooks, int size, int iterations) {
+  std::vector<Tensor> all_entries, all_counts;
+  for (int h = 0; h < num_codebooks; ++h) {
+    Tensor entries = rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
+    Tensor counts;
+    for (int i = 0; i < iterations; ++i) {
+      const Tensor index = nearest_entries(rows, entries).to(rows.device());
+      counts = torch::bincount(index, {}, size).to(torch::kFloat32);
+      const Tensor sums = torch::zeros_like(entries).index_add_(0, index, rows);
+      const Tensor fresh = rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
+      const Tensor empty = (counts < 0.5).unsqueeze(1);
+      // Empty entries go to random rows, except in the last round, whose counts must belong to the entries.
+      entries = torch::where(empty, i + 1 < iterations ? fresh : entries, sums / counts.unsqueeze(1).clamp_min(1));
+    }
+    rows = rows - entries.index_select(0, nearest_entries(rows, entries).to(rows.device()));
+    all_entries.push_back(entries);
+    all_counts.push_back(counts);
+  }
+  return {torch::stack(all_entries), torch::stack(all_counts)};
+}
+
+double perplexity(const Tensor& codes, int size) {
+  const Tensor counts = torch::bincount(codes.flatten().cpu(), {}, size).to(torch::kFloat64);
+  const Tensor p = counts / counts.sum();
+  return torch::exp(-(p * torch::log(p + 1e-12)).sum()).item<double>();
+}
+
+}  // namespace
+
+struct Trainer::State {
+  Recipe recipe;
+  TrainOptions options;
+  const std::vector<dataset::Song>& validation;
+  torch::Device device;
+  dataset::Mixer mixer;
+  LappedTransform transform;
+  Network network;
+  std::unique_ptr<torch::optim::Adam> optimizer;
+  std::unique_ptr<EventWriter> events;
+  int64_t step = 0;
+  bool fitted = false;  // analysis and codebooks have been set from data
+  std::future<Tensor> next_batch;
+  int64_t next_batch_step = -1;
+  // Sums since the last log line.
+  std::vector<std::pair<std::string, double>> sums;
+  int64_t num_summed = 0;
+  double draw_wait_seconds = 0;
+
+  State(const Recipe& r, const std::vector<dataset::WeightedSongs>& training, const std::vector<dataset::Song>& valid,
+        TrainOptions o)
+      : recipe(r),
+        options(std::move(o)),
+        validation(valid),
+        device(options.use_cuda ? torch::kCUDA : torch::kCPU),
+        mixer(training, r.model.num_sources(), r.training.seed, r.training.mix),
+        transform(r.model.hop_samples, device),
+        network(nullptr) {
+    torch::manual_seed(r.training.seed);
+    network = Network(r.model);
+    network->to(device);
+    network->autocast = options.precision == Precision::kBfloat16;
+    std::vector<Tensor> bases, others;
+    for (const auto& item : network->named_parameters()) {
+      (item.key().ends_with("_basis") ? bases : others).push_back(item.value());
+    }
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    for (auto& parameters : {others, bases}) {
+      groups.emplace_back(parameters, std::make_unique<torch::optim::AdamOptions>(r.training.learning_rate));
+    }
+    optimizer = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(r.training.learning_rate));
+  }
+
+  const ModelConfig& model() const { return recipe.model; }
+  const TrainConfig& training() const { return recipe.training; }
+  int64_t total_steps() const {
+    return training().separation_steps + training().unquantized_steps + training().joint_steps;
+  }
+  int64_t crop_samples() const { return static_cast<int64_t>(training().crop_frames + 1) * model().hop_samples; }
+  std::string checkpoint_path() const { return options.out_folder + "/checkpoint.pt"; }
+
+  // [B, S, 2, samples] on the device.
+  Tensor draw_batch(uint64_t stream) const {
+    const int64_t item_size = model().num_sources() * 2 * crop_samples();
+    Tensor batch = torch::empty({training().batch_size, model().num_sources(), 2, crop_samples()});
+    float* data = batch.data_ptr<float>();
+    for (int64_t item = 0; item < training().batch_size; ++item) {
+      mixer.draw(stream, static_cast<uint64_t>(item), crop_samples(),
+                 {data + item * item_size, static_cast<size_t>(item_size)});
+    }
+    return batch;
+  }
+
+  Tensor take_batch() {
+    const auto start = Clock::now();
+    Tensor batch = next_batch.valid() && next_batch_step == step ? next_batch.get()
+                                                                 : draw_batch(static_cast<uint64_t>(step));
+    draw_wait_seconds += seconds_since(start);
+    next_batch_step = step + 1;
+    next_batch = std::async(std::launch::async, [this, at = step + 1] { return draw_batch(static_cast<uint64_t>(at)); });
+    return batch.to(device);
+  }
+
+  struct Spectra {
+    Tensor sources;         // [B, S, T, 2, N]
+    Tensor mdct, mdst;      // of the mixture, [B, 2, T, N]
+    Tensor mixture_energy;  // [B, T]
+  };
+
+  Spectra spectra(const Tensor& batch) const {
+    torch::NoGradGuard no_grad;
+    Spectra result;
+    const Tensor sources = transform.mdct(batch);  // [B, S, 2, T, N]
+    result.sources = sources.transpose(2, 3).contiguous();
+    result.mdct = sources.sum(1);
+    result.mdst = transform.mdst(batch.sum(1));
+    result.mixture_energy = result.mdct.square().sum({1, 3});
+    return result;
+  }
+
+  int64_t window_frames() const { return std::max<int64_t>(1, model().sample_rate_hz / model().hop_samples); }
+
+  double learning_rate() const {
+    const TrainConfig& t = training();
+    const bool separating = step < t.separation_steps;
+    const int64_t begin = separating ? 0 : t.separation_steps;
+    const int64_t length = separating ? t.separation_steps : t.unquantized_steps + t.joint_steps;
+    const int64_t at = step - begin;
+    const double peak = separating ? t.separation_learning_rate : t.learning_rate;
+    if (at < t.warmup_steps) return peak * static_cast<double>(at + 1) / t.warmup_steps;
+    const double progress = static_cast<double>(at) / static_cast<double>(std::max<int64_t>(1, length));
+    const double low = t.final_learning_rate_ratio;
+    return peak * (low + (1 - low) * 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+  }
+
+  void add_term(Tensor& total, const char* name, double weight, const Tensor& term) {
+    total = total.defined() ? total + weight * term : weight * term;
+    add_sum(name, term.item<double>());
+  }
+
+  void add_sum(const char* name, double value) {
+    for (auto& [key, sum] : sums) {
+      if (key == name) {
+        sum += value;
+        return;
+      }
+    }
+    sums.emplace_back(name, value);
+  }
+
+  double train_step() {
+    const TrainConfig& t = training();
+    if (!fitted && step >= t.separation_steps) fit();
+    const auto mixed_seed = dataset::CounterRandom(t.seed, kStepStream, static_cast<uint64_t>(step)).next();
+    torch::manual_seed(mixed_seed);
+    network->train();
+    const Spectra spectra = this->spectra(take_batch());
+    const double rate = learning_rate();
+    static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[0].options()).lr(rate);
+    static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[1].options())
+        .lr(rate * t.basis_learning_rate_ratio);
+    optimizer->zero_grad();
+    Tensor loss;
+    const LossWeights& weight = t.loss;
+    if (step < t.separation_steps) {
+      const Tensor estimates = network->separate(spectra.mdct, spectra.mdst);
+      add_term(loss, "separation", 1,
+               relative_error(estimates - spectra.sources, spectra.sources, spectra.mixture_energy, window_frames()));
+    } else {
+      loss = joint_loss(spectra, weight);
+    }
+    loss.backward();
+    if (t.gradient_clip > 0) torch::nn::utils::clip_grad_norm_(network->parameters(), t.gradient_clip);
+    optimizer->step();
+    const double value = loss.item<double>();
+    if (!std::isfinite(value)) {
+      throw Error(ExitCode::kInternal, "step " + std::to_string(step) + ": the loss is not finite; the last checkpoint " +
+                                           "is whole; try a lower learning rate");
+    }
+    add_sum("loss", value);
+    add_sum("learning_rate", rate);
+    ++num_summed;
+    ++step;
+    return value;
+  }
+
+  Tensor joint_loss(const Spectra& spectra, const LossWeights& weight) {
+    const TrainConfig& t = training();
+    Tensor loss;
+    const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
+    if (weight.separation > 0 && analysis.estimates.defined()) {
+      add_term(loss, "separation", weight.separation,
+               relative_error(analysis.estimates - spectra.sources, spectra.sources, spectra.mixture_energy,
+                              window_frames()));
+    }
+    QuantizeOptions quantize{.quantize = step >= t.separation_steps + t.unquantized_steps,
+                             .update_codebooks = true,
+                             .temperature = temperature(),
+                             .decay = t.codebook_decay,
+                             .dead_entry_share = t.dead_entry_share};
+    const int64_t batch = spectra.sources.size(0), num_sources = spectra.sources.size(1);
+    Tensor kept = torch::full({batch}, model().num_codebooks, torch::kInt64);
+    Tensor subset = torch::empty({batch, num_sources});
+    for (int64_t item = 0; item < batch; ++item) {
+      dataset::CounterRandom random(t.seed, kStepStream + static_cast<uint64_t>(step) + 1, static_cast<uint64_t>(item));
+      if (random.chance(t.nested_dropout)) {
+        kept[item] = static_cast<int64_t>(1 + random.below(static_cast<uint64_t>(model().num_codebooks)));
+      }
+      for (int64_t s = 0; s < num_sources; ++s) subset[item][s] = random.chance(t.subset_probability) ? 1.0f : 0.0f;
+    }
+    quantize.num_kept = kept.to(device);
+    subset = subset.to(device).view({batch, num_sources, 1, 1, 1});
+    const Quantized quantized = network->quantize(analysis.latents, quantize);
+    const Tensor decoded = network->decode(quantized.values, analysis.scale);
+    const Tensor error = decoded - spectra.sources;
+    if (weight.decoded_sources > 0) {
+      add_term(loss, "decoded_sources", weight.decoded_sources,
+               relative_error(error, spectra.sources, spectra.mixture_energy, window_frames()));
+    }
+    if (weight.decoded_mixture > 0) {
+      add_term(loss, "decoded_mixture", weight.decoded_mixture,
+               relative_error(error.sum(1, true), spectra.sources.sum(1, true), spectra.mixture_energy,
+                              window_frames()));
+    }
+    const auto add_waveform = [&](const char* name, const char* stft_name, double waveform_weight, double stft_weight,
+                                  const Tensor& chosen) {
+      if (waveform_weight <= 0 && stft_weight <= 0) return;
+      const WaveformTerms terms = waveform_terms(transform, (error * chosen).sum(1), stft_weight > 0);
+      if (waveform_weight > 0) add_term(loss, name, waveform_weight, terms.waveform);
+      if (stft_weight > 0) add_term(loss, stft_name, stft_weight, terms.stft);
+    };
+    add_waveform("select", "select_stft", weight.select, weight.select_stft, subset);
+    add_waveform("complement", "complement_stft", weight.complement, weight.complement_stft, 1 - subset);
+    if (weight.commitment > 0 && quantized.commitment.defined()) {
+      add_term(loss, "commitment", weight.commitment, quantized.commitment);
+    }
+    if (!loss.defined()) throw Error(ExitCode::kBadFile, "training.loss: every weight is 0, expected one above 0");
+    if ((step + 1) % t.log_every == 0 && quantize.quantize) {
+      const Tensor codes = quantized.codes;
+      add_sum("perplexity_first", static_cast<double>(t.log_every) * perplexity(codes.select(-1, 0), model().codebook_size));
+      add_sum("perplexity_last", static_cast<double>(t.log_every) *
+                                     perplexity(codes.select(-1, model().num_codebooks - 1), model().codebook_size));
+    }
+    return loss;
+  }
+
+  double temperature() const {
+    const TrainConfig& t = training();
+    const double done = static_cast<double>(step - t.separation_steps - t.unquantized_steps) /
+                        static_cast<double>(std::max<int64_t>(1, t.joint_steps));
+    return t.temperature_start * std::pow(t.temperature_end / t.temperature_start, std::clamp(done, 0.0, 1.0));
+  }
+
+  // Sets the linear paths to the KLT of single sources and estimates, and the codebooks to residual k-means.
+  // Gumbel codebooks learn by gradient alone.
+  void fit() {
+    fitted = true;
+    if (model().quantizer_kind != QuantizerKind::kResidual) return;
+    torch::NoGradGuard no_grad;
+    network->eval();
+    torch::manual_seed(training().seed);
+    const bool masks = model().encoder_kind == EncoderKind::kMasks;
+    const int64_t num_sources = model().num_sources(), size = 2 * model().hop_samples;
+    const int64_t num_batches = (training().fit_items + training().batch_size - 1) / training().batch_size;
+    const auto normalised_inputs = [&](int64_t batch_index) {
+      const Spectra spectra =
+          this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(batch_index)).to(device));
+      return std::pair{spectra.sources, network->separate(spectra.mdct, spectra.mdst)};
+    };
+    if (masks) {
+      log("fitting the KLT of " + std::to_string(num_batches * training().batch_size) + " items");
+      Tensor covariance = torch::zeros({num_sources, size, size}, torch::TensorOptions().device(device));
+      for (int64_t i = 0; i < num_batches; ++i) {
+        const auto [sources, estimates] = normalised_inputs(i);
+        for (const Tensor& input : {sources, estimates}) {
+          const Tensor level = input.square().mean({2, 3, 4}, true).sqrt();
+          const Tensor normal = swap_mid_side(torch::where(level > 1e-4, input / level, torch::zeros_like(input)));
+          const Tensor rows = normal.transpose(0, 1).flatten(1, 2).flatten(-2);  // [S, B T, 2N]
+          covariance.baddbmm_(rows.transpose(1, 2), rows);
+        }
+      }
+      for (int64_t s = 0; s < num_sources; ++s) {
+        const auto [values, vectors] = torch::linalg_eigh(covariance[s].to(torch::kFloat64).cpu());
+        const Tensor top = vectors.narrow(1, size - model().code_dim, model().code_dim).flip(1).to(torch::kFloat32);
+        network->analysis_basis[s].copy_(top.t());
+        network->synthesis_basis[s].copy_(top);
+      }
+    }
+    log("fitting the codebooks by k-means");
+    std::vector<std::vector<Tensor>> rows(static_cast<size_t>(num_sources));
+    for (int64_t i = 0; i < num_batches; ++i) {
+      std::vector<Tensor> latents;
+      if (masks) {
+        const auto [sources, estimates] = normalised_inputs(i);
+        for (const Tensor& input : {sources, estimates}) latents.push_back(network->analyse(input).latents);
+      } else {
+        const Spectra spectra =
+            this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(i)).to(device));
+        latents.push_back(network->encode(spectra.mdct, spectra.mdst).latents);
+      }
+      for (const Tensor& latent : latents) {
+        for (int64_t s = 0; s < num_sources; ++s) {
+          const Tensor flat = latent.select(1, s).reshape({-1, model().code_dim});
+          rows[static_cast<size_t>(s)].push_back(flat.index({flat.square().sum(1) > 0}));
+        }
+      }
+    }
+    const double rows_per_step = static_cast<double>(training().batch_size * training().crop_frames);
+    for (int64_t s = 0; s < num_sources; ++s) {
+      Tensor all = torch::cat(rows[static_cast<size_t>(s)]);
+      if (all.size(0) < 1) throw Error(ExitCode::kBadFile, "source " + model().sources[static_cast<size_t>(s)] +
+                                                               " is silent in all the items drawn for fitting");
+      if (all.size(0) > kMaxFitRows) all = all.index_select(0, torch::randperm(all.size(0)).narrow(0, 0, kMaxFitRows).to(device));
+      const auto [entries, counts] =
+          fit_codebooks(all, model().num_codebooks, model().codebook_size, training().kmeans_iterations);
+      const Tensor per_step = counts.clamp_min(0.1) * (rows_per_step / static_cast<double>(all.size(0)));
+      network->codebooks[s].copy_(entries);
+      network->code_counts[s].copy_(per_step);
+      network->code_sums[s].copy_(entries * per_step.unsqueeze(-1));
+    }
+  }
+
+  void log(const std::string& text) {
+    if (options.on_log) options.on_log(step, total_steps(), text);
+  }
+
+  // Median SDR over windows of 1 s in which the target sounds: of each source as masked ("masks_vocals") and as decoded
+  // from its codes ("vocals"), their averages, and of the sum of all decoded sources ("mixture").
+  Scalars validate() {
+    Scalars result;
+    if (validation.empty()) return result;
+    torch::NoGradGuard no_grad;
+    network->eval();
+    const int64_t hop = model().hop_samples, num_sources = model().num_sources(), window = window_frames();
+    const auto names = model().sources.size();
+    std::vector<std::vector<double>> masked(names), decoded(names);
+    std::vector<double> mixture;
+    const auto collect = [&](std::vector<double>& sdr, const Tensor& estimate, const Tensor& target) {
+      // [T, 2, N]; MDCT energies are those of the samples but at the ends of a window.
+      for (int64_t at = 0; at + window <= target.size(0); at += window) {
+        const Tensor t = target.narrow(0, at, window);
+        const double energy = t.square().sum().item<double>();
+        if (energy < kSoundingRms * kSoundingRms * 2.0 * static_cast<double>(hop * window)) continue;
+        const double error = (estimate.narrow(0, at, window) - t).square().sum().item<double>();
+        sdr.push_back(10 * std::log10(energy / std::max(error, 1e-12)));
+      }
+    };
+    for (const dataset::Song& song : validation) {
+      const int64_t max_frames = std::min<int64_t>(
+          song.num_frames, static_cast<int64_t>(training().validation_seconds * model().sample_rate_hz));
+      for (int64_t start = 0; start + (window + 1) * hop <= max_frames; start += kChunkFrames * hop) {
+        const int64_t frames = std::min<int64_t>(kChunkFrames, (max_frames - start) / hop - 1);
+        if (frames < window) break;
+        Tensor samples = torch::zeros({1, num_sources, 2, (frames + 1) * hop});
+        for (int64_t s = 0; s < num_sources; ++s) {
+          const auto& stem = song.stems[static_cast<size_t>(s)];
+          if (stem.empty()) continue;
+          const Tensor packed = torch::from_blob(const_cast<int16_t*>(stem.data()) + 2 * start,
+                                                 {(frames + 1) * hop, 2}, torch::kInt16);
+          samples[0][s].copy_(packed.to(torch::kFloat32).t() / 32768.0);
+        }
+        const Spectra spectra = this->spectra(samples.to(device));
+        const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
+        Tensor codes_out;
+        if (step >= training().separation_steps && fitted) {
+          const Quantized quantized = network->quantize(analysis.latents, {});
+          codes_out = network->decode(quantized.values, analysis.scale);
+          collect(mixture, codes_out.sum(1)[0], spectra.sources.sum(1)[0]);
+        }
+        for (size_t s = 0; s < names; ++s) {
+          const auto source = static_cast<int64_t>(s);
+          if (analysis.estimates.defined()) collect(masked[s], analysis.estimates[0][source], spectra.sources[0][source]);
+          if (codes_out.defined()) collect(decoded[s], codes_out[0][source], spectra.sources[0][source]);
+        }
+      }
+    }
+    const auto report = [&](const std::string& prefix, const std::vector<std::vector<double>>& all) {
+      double sum = 0;
+      int count = 0;
+      for (size_t s = 0; s < names; ++s) {
+        if (all[s].empty()) continue;
+        result.emplace_back(prefix + model().sources[s], median(all[s]));
+        sum += result.back().second;
+        ++count;
+      }
+      if (count > 0) result.emplace_back(prefix + "average", sum / count);
+    };
+    report("masks_", masked);
+    report("", decoded);
+    if (!mixture.empty()) result.emplace_back("mixture", median(mixture));
+    return result;
+  }
+
+  void save_checkpoint() {
+    torch::serialize::OutputArchive archive, network_archive, optimizer_archive;
+    network->save(network_archive);
+    optimizer->save(optimizer_archive);
+    archive.write("network", network_archive);
+    archive.write("optimizer", optimizer_archive);
+    archive.write("step", torch::tensor(step));
+    archive.write("fitted", torch::tensor(fitted));
+    archive.write("recipe", c10::IValue(to_json(recipe).dump()));
+    archive.write("name", c10::IValue(recipe.name));
+    const std::string temporary = checkpoint_path() + ".tmp";
+    archive.save_to(temporary);
+    std::error_code error;
+    fs::rename(temporary, checkpoint_path(), error);
+    if (error) throw Error(ExitCode::kIo, checkpoint_path() + ": cannot be written: " + error.message());
+  }
+
+  void load_checkpoint() {
+    const Recipe saved = checkpoint_recipe(checkpoint_path());
+    if (to_json(saved) != to_json(recipe)) {
+      throw Error(ExitCode::kBadFile,
+                  checkpoint_path() + ": is of another recipe (" + saved.name +
+                      "); resume with the same config, or choose another --out folder. Differences: " +
+                      json::diff(to_json(saved), to_json(recipe)).dump().substr(0, 300));
+    }
+    torch::serialize::InputArchive archive, network_archive, optimizer_archive;
+    archive.load_from(checkpoint_path(), device);
+    archive.read("network", network_archive);
+    archive.read("optimizer", optimizer_archive);
+    network->load(network_archive);
+    optimizer->load(optimizer_archive);
+    Tensor value;
+    archive.read("step", value);
+    step = value.item<int64_t>();
+    archive.read("fitted", value);
+    fitted = value.item<bool>();
+  }
+};
+
+Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>& training,
+                 const std::vector<dataset::Song>& validation, TrainOptions options) {
+  if (options.use_cuda && !torch::cuda::is_available()) {
+    throw Error(ExitCode::kUsage, "--device cuda: LibTorch sees no CUDA device; use --device cpu");
+  }
+  if (options.num_threads > 0) torch::set_num_threads(options.num_threads);
+  std::error_code error;
+  fs::create_directories(options.out_folder, error);
+  if (error) throw Error(ExitCode::kIo, options.out_folder + ": cannot be made: " + error.message());
+  state_ = std::make_unique<State>(recipe, training, validation, std::move(options));
+  if (fs::exists(state_->checkpoint_path())) state_->load_checkpoint();
+  state_->events = std::make_unique<EventWriter>(state_->options.out_folder);
+}
+
+Trainer::~Trainer() {
+  if (state_ && state_->next_batch.valid()) state_->next_batch.wait();
+}
+
+double Trainer::step() { return state_->train_step(); }
+int64_t Trainer::current_step() const { return state_->step; }
+int64_t Trainer::total_steps() const { return state_->total_steps(); }
+void Trainer::save_checkpoint() { state_->save_checkpoint(); }
+Scalars Trainer::validate() { return state_->validate(); }
+
+int64_t Trainer::run() {
+  State& s = *state_;
+  const TrainConfig& t = s.training();
+  const auto start = Clock::now();
+  auto last_log = start;
+  const auto text_of = [](const Scalars& scalars) {
+    std::string text;
+    char buffer[64];
+    for (const auto& [name, value] : scalars) {
+      std::snprintf(buffer, sizeof buffer, "%s%s %.4g", text.empty() ? "" : "  ", name.c_str(), value);
+      text += buffer;
+    }
+    return text;
+  };
+  const auto validate = [&] {
+    const Scalars scalars = s.validate();
+    if (scalars.empty()) return;
+    s.events->write(s.step, "validation", scalars);
+    s.log("validation: " + text_of(scalars));
+  };
+  bool interrupted = false;
+  while (s.step < s.total_steps()) {
+    s.train_step();
+    if (s.step % t.log_every == 0) {
+      const double seconds = seconds_since(last_log);
+      last_log = Clock::now();
+      Scalars scalars;
+      for (const auto& [name, sum] : s.sums) scalars.emplace_back(name, sum / static_cast<double>(s.num_summed));
+      const double audio_seconds = static_cast<double>(s.num_summed * t.batch_size * t.crop_frames) *
+                                   s.model().hop_samples / s.model().sample_rate_hz;
+      scalars.emplace_back("audio_seconds_per_second", audio_seconds / seconds);
+      scalars.emplace_back("draw_wait_share", s.draw_wait_seconds / seconds);
+      s.events->write(s.step, "training", scalars);
+      s.log(text_of(scalars));
+      s.sums.clear();
+      s.num_summed = 0;
+      s.draw_wait_seconds = 0;
+    }
+    const bool at_end = s.step == s.total_steps();
+    if (s.step % t.validate_every == 0 || at_end || s.step == t.separation_steps) validate();
+    interrupted = (s.options.stop != nullptr && s.options.stop->load()) ||
+                  (s.options.max_minutes > 0 && seconds_since(start) > 60 * s.options.max_minutes);
+    if (s.step % t.checkpoint_every == 0 || at_end || interrupted) s.save_checkpoint();
+    if (interrupted) break;
+  }
+  return s.step;
+}
+
+Recipe checkpoint_recipe(const std::string& path) {
+  if (!fs::exists(path)) throw Error(ExitCode::kIo, path + ": there is no such checkpoint");
+  try {
+    torch::serialize::InputArchive archive;
+    archive.load_from(path);
+    c10::IValue recipe, name;
+    archive.read("recipe", recipe);
+    archive.read("name", name);
+    return parse_recipe(json::parse(recipe.toStringRef()), name.toStringRef(), path);
+  } catch (const c10::Error& error) {
+    throw Error(ExitCode::kBadFile, path + ": not a checkpoint of vqtrain: " + error.what_without_backtrace());
+  } catch (const json::exception& error) {
+    throw Error(ExitCode::kBadFile, path + ": the recipe in the checkpoint is damaged: " + error.what());
+  }
+}
+
+}  // namespace vqcodec::vqvae::train
