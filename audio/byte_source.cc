@@ -84,7 +84,9 @@ class MemorySource : public ByteSource {
 class PrefixedSource : public ByteSource {
  public:
   PrefixedSource(std::string prefix, std::unique_ptr<ByteSource> rest)
-      : prefix_(std::move(prefix)), rest_(std::move(rest)) {}
+      : prefix_(std::move(prefix)), rest_(std::move(rest)) {
+    error_number_ = rest_->error_number();
+  }
 
   int64_t read(std::span<uint8_t> bytes) noexcept override {
     int64_t done = static_cast<int64_t>(std::min(bytes.size(), prefix_.size() - num_given_));
@@ -145,7 +147,6 @@ std::string peek(std::unique_ptr<ByteSource>& source, size_t num_bytes) {
     count += static_cast<size_t>(done);
   }
   bytes.resize(count);
-  // A failed read shows again when the decoder reads.
   if (!source->seek(0)) source = std::make_unique<PrefixedSource>(bytes, std::move(source));
   return bytes;
 }

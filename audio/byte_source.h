@@ -32,8 +32,8 @@ std::unique_ptr<ByteSource> open_byte_source(const std::string& path);
 // The bytes are not copied and must outlive the source. `is_seekable` false behaves as a pipe does.
 std::unique_ptr<ByteSource> make_memory_source(std::span<const uint8_t> bytes, bool is_seekable);
 
-// The first bytes of the source, fewer only when it is shorter, without consuming them. For a source that cannot seek,
-// `source` is replaced by one that gives them again.
+// The first bytes of the source, fewer only when it is shorter or fails, without consuming them. A source that cannot
+// seek is replaced by one that gives them again.
 std::string peek(std::unique_ptr<ByteSource>& source, size_t num_bytes);
 
 // Copies the rest of the source into a nameless temporary file (in $TMPDIR, else /tmp), for formats that need to seek.

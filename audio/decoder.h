@@ -37,6 +37,7 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
   const DecoderFormat& format() const { return format_; }
+  // Parts of the file so far that did not decode: the audio has a gap there, or ends early.
   int64_t num_damaged_packets() const { return num_damaged_packets_; }
   // Writes at most `max_frames` frames to `interleaved` [max_frames, num_channels], full scale +-1. Returns their
   // number, at least 1 before the end and 0 from then on. Throws Error(kBadFile) when the file breaks off in a way
@@ -52,9 +53,10 @@ class Decoder {
 // `reason`, when the library does not know the format or finds the header damaged, and throw Error(kBadFile) for a file
 // that it reads but that is beyond the limits above. `name` is for messages.
 std::unique_ptr<Decoder> open_sndfile_decoder(ByteSource& source, const std::string& name, std::string& reason);
-// `stream_index` counts the file's audio streams from 0; Error(kUsage) when there are not so many.
+// `stream_index` counts the file's audio streams from 0; Error(kUsage) when there are not so many. `begins_as_mp3` lets
+// libav take less than four MPEG frames for an MP3.
 std::unique_ptr<Decoder> open_libav_decoder(ByteSource& source, const std::string& name, int stream_index,
-                                            std::string& reason);
+                                            bool begins_as_mp3, std::string& reason);
 
 // Throws Error(kBadFile) when rate or channels are beyond the limits.
 void check_limits(const DecoderFormat& format, const std::string& name);

@@ -27,7 +27,8 @@ constexpr const char* kDemuxers =
     "mpeg,mpegts,mulaw,ogg,rm,shn,tak,truehd,tta,voc,w64,wav,wv,xwma";
 constexpr size_t kMaxAllocationBytes = size_t{1} << 28;  // of libav, at once: a whole song's index takes far less
 constexpr int kIoBufferBytes = 1 << 15;
-constexpr int kMinProbeScore = 2;  // 1 is one thing like a frame header, which any bytes can have
+constexpr int kMaxFailedReads = 16;  // in a row; then the file is taken to end here
+constexpr int kMinProbeScore = 2;  // 1 is something like one frame header, which any bytes can have
 
 thread_local std::string last_log_line;
 
@@ -154,7 +155,7 @@ class LibavDecoder : public Decoder {
   }
 
   // False with a reason when this is nothing that libav reads.
-  bool open(int stream_index, std::string& reason) {
+  bool open(int stream_index, bool begins_as_mp3, std::string& reason) {
     set_up_once();
     last_log_line.clear();
     const auto fail = [&](int code) {
@@ -173,7 +174,7 @@ class LibavDecoder : public Decoder {
     const AVInputFormat* demuxer = nullptr;
     const int score = av_probe_input_buffer2(io_, &demuxer, "", nullptr, 0, 0);
     if (score < 0) return fail(score);
-    if (score < kMinProbeScore) {
+    if (score < kMinProbeScore && !begins_as_mp3) {
       reason = "no known audio format";
       return false;
     }
@@ -288,15 +289,23 @@ class LibavDecoder : public Decoder {
   void feed() {
     for (;;) {
       const int code = av_read_frame(container_, packet_);
-      if (code == AVERROR_EOF) {
+      if (code == AVERROR_INVALIDDATA) {
+        note_damage(code);
+        if (++num_failed_reads_ < kMaxFailedReads) continue;  // many demuxers find the next packet by themselves
+      }
+      if (code == AVERROR_EOF || code == AVERROR_INVALIDDATA) {
         draining_ = true;
         avcodec_send_packet(codec_, nullptr);
         return;
+      }
+      if (code < 0 && source_.error_number() != 0) {
+        throw Error(ExitCode::kIo, name_ + ": cannot be read (" + std::strerror(source_.error_number()) + ")");
       }
       if (code < 0) {
         throw Error(ExitCode::kBadFile, name_ + ": cannot be read after " + std::to_string(num_frames_read_) +
                                             " samples (" + error_text(code) + "); the file is damaged or cut off");
       }
+      num_failed_reads_ = 0;
       const bool is_ours = packet_->stream_index == stream_->index;
       const int sent = is_ours ? avcodec_send_packet(codec_, packet_) : 0;
       av_packet_unref(packet_);
@@ -363,16 +372,17 @@ class LibavDecoder : public Decoder {
   bool has_frame_ = false;
   bool draining_ = false;
   bool ended_ = false;
+  int num_failed_reads_ = 0;  // in a row
   int64_t num_frames_read_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<Decoder> open_libav_decoder(ByteSource& source, const std::string& name, int stream_index,
-                                            std::string& reason) {
+                                            bool begins_as_mp3, std::string& reason) {
   source.seek(0);
   auto decoder = std::make_unique<LibavDecoder>(source, name);
-  if (!decoder->open(stream_index, reason)) return nullptr;
+  if (!decoder->open(stream_index, begins_as_mp3, reason)) return nullptr;
   return decoder;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 
 #include "audio/byte_source.h"
 #include "audio/decoder.h"
@@ -15,16 +16,27 @@ namespace {
 constexpr size_t kBlockFrames = 4096;
 constexpr size_t kNumPeekedBytes = 12;
 
-// libsndfile has some twenty more formats, several of them with a history of trouble and none of them needed.
-bool is_for_sndfile(const std::string& head) {
-  for (const char* magic : {"RIFF", "RIFX", "RF64", "riff", "fLaC", "OggS", "ID3"}) {
-    if (head.starts_with(magic)) return true;
-  }
-  // An MPEG frame of layer 3; layer 0 is AAC.
-  return head.size() >= 2 && head[0] == '\xff' && (static_cast<unsigned char>(head[1]) & 0xe6) == 0xe2;
+bool starts_with_any(const std::string& head, std::initializer_list<const char*> magics) {
+  return std::ranges::any_of(magics, [&](const char* magic) { return head.starts_with(magic); });
 }
 
-bool is_mp4(const std::string& head) { return head.size() >= 8 && head.compare(4, 4, "ftyp") == 0; }
+// libsndfile has some twenty more formats, several of them with a history of trouble and none of them needed.
+bool is_for_sndfile(const std::string& head) {
+  return starts_with_any(head, {"RIFF", "RIFX", "RF64", "riff", "fLaC", "OggS"});
+}
+
+// libav reads these, because libsndfile's MPEG decoder writes warnings to stderr. A frame's header says layer 3 (0 would
+// be AAC).
+bool is_mp3(const std::string& head) {
+  return head.starts_with("ID3") ||
+         (head.size() >= 2 && head[0] == '\xff' && (static_cast<unsigned char>(head[1]) & 0xe6) == 0xe2);
+}
+
+// An MP4's index may be at its end; libav takes RIFX for little-endian, which libsndfile does not, and cannot stream
+// all CAF files.
+bool needs_seeking(const std::string& head) {
+  return (head.size() >= 8 && head.compare(4, 4, "ftyp") == 0) || starts_with_any(head, {"RIFX", "caff"});
+}
 
 std::unique_ptr<Decoder> open_decoder(ByteSource& source, const std::string& head, const std::string& name,
                                       int stream_index) {
@@ -33,10 +45,10 @@ std::unique_ptr<Decoder> open_decoder(ByteSource& source, const std::string& hea
   std::unique_ptr<Decoder> decoder;
   if (source.is_seekable() && stream_index == 0 && is_for_sndfile(head)) {
     decoder = open_sndfile_decoder(source, name, sndfile_reason);
-    // libsndfile does not say where all kinds of files have which channel.
+    // libsndfile does not say for every kind of file which channel is which.
     if (decoder != nullptr && decoder->format().num_channels > 2) decoder = nullptr;
   }
-  if (decoder == nullptr) decoder = open_libav_decoder(source, name, stream_index, libav_reason);
+  if (decoder == nullptr) decoder = open_libav_decoder(source, name, stream_index, is_mp3(head), libav_reason);
   if (source.error_number() != 0) {
     throw Error(ExitCode::kIo, name + ": cannot be read (" + std::strerror(source.error_number()) + ")");
   }
@@ -84,7 +96,7 @@ std::unique_ptr<AudioReader> AudioReader::open_source(std::unique_ptr<ByteSource
     throw Error(ExitCode::kIo, name + ": cannot be read (" + std::strerror(source->error_number()) + ")");
   }
   if (head.empty()) throw Error(ExitCode::kBadFile, name + ": is empty (0 bytes); expected an audio file");
-  if (!source->is_seekable() && is_mp4(head)) source = spool_to_disk(*source, name);
+  if (!source->is_seekable() && needs_seeking(head)) source = spool_to_disk(*source, name);
   auto decoder = open_decoder(*source, head, name, options.stream_index);
   return std::unique_ptr<AudioReader>(new AudioReader(std::move(source), std::move(decoder), name, options));
 }

@@ -1,7 +1,7 @@
 // Reads any audio file as interleaved stereo float32 at one sample rate, in blocks: the whole never sits in memory.
 //
-// WAV (PCM of 8 to 32 bits, float, RF64, W64), FLAC, Ogg Vorbis, Opus and MP3 by libsndfile; M4A/AAC, stem.mp4 and the
-// rest, and all that comes by a pipe, by libav. Mono goes to both channels. The delay that encoders put before the
+// WAV (PCM of 8 to 32 bits, float, RF64, W64), FLAC, Ogg Vorbis and Opus by libsndfile; MP3, M4A/AAC, stem.mp4 and the
+// rest, and nearly all that comes by a pipe, by libav. Mono goes to both channels. The delay that encoders put before the
 // first sample is removed where the file tells of it, as the two libraries do.
 //
 // Errors are Error (base/error.h): kIo for what cannot be opened or read, kBadFile for what is no audio or damaged,
@@ -41,7 +41,7 @@ struct AudioInfo {
 class AudioReader {
  public:
   // `path` "-" is standard input, which need not be seekable (an MP4 that comes so is first copied to a temporary
-  // file, because its index may be at its end).
+  // file, because its index may be at its end). An MP3 from a pipe keeps its padding at the end.
   static std::unique_ptr<AudioReader> open(const std::string& path, const ReaderOptions& options = {});
   // `name` stands for the path in messages.
   static std::unique_ptr<AudioReader> open_source(std::unique_ptr<ByteSource> source, const std::string& name,
@@ -58,8 +58,9 @@ class AudioReader {
   int sample_rate_hz() const { return sample_rate_hz_; }
   // Frames that read() will give in all, by the file's header; -1 unknown. For progress display only.
   int64_t estimated_num_frames() const;
-  // So far: samples that were NaN or infinite in the file (0 is given for them), and packets that did not decode.
+  // Samples so far that were NaN or infinite in the file (0 is given for them).
   int64_t num_bad_samples() const { return num_bad_samples_; }
+  // Parts of the file so far that libav did not decode: the audio has a gap there, or ends early. Worth a warning.
   int64_t num_damaged_packets() const;
 
  private:

@@ -1,4 +1,4 @@
-// libsndfile: WAV, FLAC, Ogg Vorbis, Opus, MP3.
+// libsndfile: WAV, FLAC, Ogg Vorbis, Opus.
 #include <sndfile.h>
 
 #include <cstdio>

@@ -163,6 +163,8 @@ class FlacWriter : public AudioWriter {
   }
 
   void finish() override {
+    // Without a sample libsndfile would not even write the header.
+    if (size_ == 0) sf_command(flac_, SFC_UPDATE_HEADER_NOW, nullptr, 0);
     const int code = sf_close(flac_);
     flac_ = nullptr;
     if (error_number_ != 0) file_.throw_write_error(error_number_);
