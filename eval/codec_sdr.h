@@ -35,7 +35,7 @@ struct SongSdr {
 struct CodecSdrOptions {
   int num_codebooks = 0;   // 0 = all
   double max_seconds = 0;  // 0 = the whole song
-  std::function<void(double)> on_progress;  // share of the song done
+  std::function<void(double)> on_progress{};  // share of the song done
 };
 
 SongSdr codec_sdr(const std::shared_ptr<const vqvae::Model>& model, const dataset::Song& song,

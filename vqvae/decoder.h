@@ -16,7 +16,7 @@
 namespace vqcodec::vqvae {
 
 struct DecoderOptions {
-  std::vector<int> sources;    // indices into config().sources, each once; empty = all
+  std::vector<int> sources{};  // indices into config().sources, each once; empty = all
   bool separate = false;       // one output per source instead of their sum
   int num_codebooks = 0;       // codebooks in the codes that are pushed; 0 = config().num_codebooks
   int64_t first_frame = 0;     // frame that the first pushed segment begins with

@@ -66,7 +66,7 @@ struct Quantized {
 };
 
 struct QuantizeOptions {
-  Tensor num_kept;            // [B] int64 in 1..H: codebooks kept; undefined = all
+  Tensor num_kept{};          // [B] int64 in 1..H: codebooks kept; undefined = all
   bool quantize = true;       // false: latents pass unchanged (residual)
   bool update_codebooks = false;  // moving averages and restarts (residual), Gumbel noise (gumbel)
   double temperature = 1;

@@ -60,7 +60,7 @@ Recipe checkpoint_recipe(const std::string& path);
 struct ExportOptions {
   bool half = true;          // float16 tensors
   std::string licence = "Apache-2.0";
-  std::string description;
+  std::string description{};
   bool force = false;
 };
 void export_checkpoint(const std::string& checkpoint_path, const std::string& model_path, const ExportOptions& options);

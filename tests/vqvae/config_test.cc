@@ -1,0 +1,122 @@
+#include "vqvae/config.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "vqvae/train/train_config.h"
+
+namespace vqcodec::vqvae {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using train::parse_recipe;
+
+std::string error_of(const json& object) {
+  try {
+    parse_recipe(object, "test", "test.json");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kBadFile);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ModelConfig, EmptyObjectGivesTheDefaults) {
+  const ModelConfig config = parse_model_config(json::object(), "test");
+  EXPECT_EQ(config.num_sources(), 4);
+  EXPECT_EQ(config.num_bands(), 256 + 768 / 8);
+  EXPECT_EQ(config.quantizer_in(), 64);
+}
+
+TEST(ModelConfig, SurvivesWritingAndReading) {
+  ModelConfig config = parse_model_config(json::object(), "test");
+  config.quantizer_kind = QuantizerKind::kGumbel;
+  config.encoder_kind = EncoderKind::kDirect;
+  config.encoder.dilations = {1, 3, 9};
+  config.sources = {"left", "right"};
+  EXPECT_EQ(parse_model_config(to_json(config), "test"), config);
+  EXPECT_EQ(config.quantizer_in(), 8 * 1024);
+  EXPECT_EQ(config.quantizer_out(), 8 * 64);
+}
+
+TEST(StackConfig, ContextIsTheSumOfHalfKernels) {
+  EXPECT_EQ((StackConfig{.kernel_frames = 7, .dilations = {1, 2, 4}}.context_frames()), 3 * 7);
+}
+
+TEST(Recipe, EveryShippedRecipeIsValid) {
+  const char* root = std::getenv("VQCODEC_SOURCE_DIR");
+  ASSERT_NE(root, nullptr);
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(root) + "/configs")) {
+    SCOPED_TRACE(entry.path().string());
+    const train::Recipe recipe = train::load_recipe(entry.path().string());
+    const train::Recipe again = parse_recipe(to_json(recipe), recipe.name, "again");
+    EXPECT_EQ(to_json(again), to_json(recipe));
+    ++count;
+  }
+  EXPECT_GE(count, 4);
+}
+
+TEST(Recipe, PaperAblationsDifferInOneTermOnly) {
+  const std::string root = std::string(std::getenv("VQCODEC_SOURCE_DIR")) + "/configs/";
+  const auto paper = train::load_recipe(root + "paper.json");
+  auto no_stft = train::load_recipe(root + "paper-no-stft.json");
+  auto no_complement = train::load_recipe(root + "paper-no-complement.json");
+  EXPECT_EQ(no_stft.training.loss.select_stft, 0);
+  EXPECT_EQ(no_stft.training.loss.complement_stft, 0);
+  EXPECT_EQ(no_complement.training.loss.complement, 0);
+  EXPECT_EQ(no_complement.training.loss.complement_stft, 0);
+  no_stft.training.loss = paper.training.loss;
+  no_complement.training.loss = paper.training.loss;
+  EXPECT_EQ(to_json(no_stft), to_json(paper));
+  EXPECT_EQ(to_json(no_complement), to_json(paper));
+  EXPECT_EQ(paper.model.quantizer_kind, QuantizerKind::kGumbel);
+  EXPECT_EQ(paper.model.encoder_kind, EncoderKind::kDirect);
+}
+
+TEST(Recipe, UnknownKeysAreRefusedAndNamed) {
+  EXPECT_THAT(error_of({{"modle", json::object()}}), HasSubstr("unknown key \"modle\""));
+  EXPECT_THAT(error_of({{"model", {{"quantizer", {{"codebooks", 8}}}}}}), HasSubstr("unknown key \"codebooks\""));
+  EXPECT_THAT(error_of({{"training", {{"loss", {{"selct", 1}}}}}}), HasSubstr("selct"));
+  EXPECT_THAT(error_of({{"training", {{"mix", {{"gain", 1}}}}}}), HasSubstr("gain"));
+}
+
+TEST(Recipe, ValuesOutOfRangeAreRefusedWithTheRange) {
+  EXPECT_THAT(error_of({{"model", {{"hop_samples", 1000}}}}), HasSubstr("a power of two"));
+  EXPECT_THAT(error_of({{"model", {{"hop_samples", 1 << 20}}}}), HasSubstr("64..8192"));
+  EXPECT_THAT(error_of({{"model", {{"hop_samples", 1024.5}}}}), HasSubstr("an integer"));
+  EXPECT_THAT(error_of({{"model", {{"hop_samples", 18446744073709551615ULL}}}}), HasSubstr("an integer"));
+  EXPECT_THAT(error_of({{"model", {{"sources", {"a", "a"}}}}}), HasSubstr("different names"));
+  EXPECT_THAT(error_of({{"model", {{"sources", json::array()}}}}), HasSubstr("different names"));
+  EXPECT_THAT(error_of({{"model", {{"sources", {"../x"}}}}}), HasSubstr("different names"));
+  EXPECT_THAT(error_of({{"model", {{"encoder", {{"kind", "mask"}}}}}}), HasSubstr("one of \"masks\" \"direct\""));
+  EXPECT_THAT(error_of({{"model", {{"encoder", {{"coarse_bins", 7}}}}}}), HasSubstr("divisor"));
+  EXPECT_THAT(error_of({{"model", {{"encoder", {{"stack", {{"kernel_frames", 4}}}}}}}}), HasSubstr("odd"));
+  EXPECT_THAT(error_of({{"training", {{"learning_rate", "fast"}}}}), HasSubstr("a number"));
+  EXPECT_THAT(error_of({{"training", {{"learning_rate", -1}}}}), HasSubstr("learning_rate"));
+  EXPECT_THAT(error_of({{"training", {{"mix", {{"min_speed", 1.2}, {"max_speed", 0.9}}}}}}), HasSubstr("max_speed"));
+  EXPECT_THAT(error_of({{"model", {{"encoder", {{"kind", "direct"}}}}}, {"training", {{"separation_steps", 5}}}}),
+              HasSubstr("separation_steps"));
+  EXPECT_THAT(error_of(json::array()), HasSubstr("a JSON object"));
+  EXPECT_THAT(error_of({{"model", 7}}), HasSubstr("a JSON object"));
+}
+
+TEST(Gain, IndicesAndScalesAgree) {
+  EXPECT_EQ(gain_index(0), 0);
+  EXPECT_EQ(gain_index(std::nan("")), 0);
+  EXPECT_EQ(gain_index(1), kUnitGain);
+  EXPECT_EQ(gain_index(1e9), kNumGains - 1);
+  EXPECT_FLOAT_EQ(gain_scale(kUnitGain), 1.0f);
+  EXPECT_EQ(gain_scale(0), 0.0f);
+  for (int i = 1; i < kNumGains; ++i) EXPECT_EQ(gain_index(gain_scale(i)), i);
+}
+
+}  // namespace
+}  // namespace vqcodec::vqvae
