@@ -4,7 +4,7 @@ namespace vqcodec::vqvae::train {
 
 namespace {
 
-constexpr double kMixtureFloor = 1e-3;   // -30 dB
+constexpr double kMixtureFloor = 1e-2;   // -20 dB: a lower one makes silence the best answer for quiet sources
 constexpr double kSilenceFloor = 1e-3;   // energy of a second of stereo noise at -80 dBFS
 constexpr int64_t kStftSize = 2048, kStftHop = 512;
 

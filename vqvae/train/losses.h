@@ -8,7 +8,7 @@ namespace vqcodec::vqvae::train {
 
 // Mean over items, sources and windows of log10((|error|^2 + d) / (|target|^2 + d)): the error relative to the target in
 // units of 10 dB. error, target: [B, S, T, 2, N]; mixture_energy: [B, T], energy of the whole mixture per frame, sets the
-// floor d (30 dB below the mixture) under which neither error nor target counts. Windows of `window_frames` frames.
+// floor d (20 dB below the mixture) under which neither error nor target counts. Windows of `window_frames` frames.
 Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy, int64_t window_frames);
 
 struct WaveformTerms {

@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+"""Render MIDI songs to stems (bass, drums, other) with the fluidsynth command.
+
+Channel 10 is drums, notes played while their channel's program is 32-39 are bass, the rest is other. For every song a
+seeded choice of soundfont per group, transposition, tempo, reverb and level; the same seed gives the same files. Songs
+that are there already are skipped. Needs the commands fluidsynth and sox, and numpy for --synth-bass."""
+import argparse
+import concurrent.futures
+import math
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import wave
+
+SAMPLE_RATE_HZ = 44100
+DRUM_CHANNEL = 9
+BASS_PROGRAMS = range(32, 40)
+GROUPS = ("bass", "drums", "other")
+
+
+def read_varint(data, i):
+    value = 0
+    while True:
+        byte = data[i]
+        i += 1
+        value = value << 7 | byte & 127
+        if byte < 128:
+            return value, i
+
+
+def varint(value):
+    out = [value & 127]
+    while value > 127:
+        value >>= 7
+        out.append(value & 127 | 128)
+    return bytes(reversed(out))
+
+
+def parse(data):
+    """A Standard MIDI File as (ticks a quarter, [(tick, order, status, payload)]), all tracks merged, no sysex."""
+    if data[:4] != b"MThd":
+        raise ValueError("not a MIDI file")
+    length, _, num_tracks, division = struct.unpack(">IHHH", data[4:14])
+    if division & 0x8000:
+        raise ValueError("SMPTE time is not supported")
+    i, events = 8 + length, []
+    for _ in range(num_tracks):
+        if data[i:i + 4] != b"MTrk":
+            break
+        end = i + 8 + struct.unpack(">I", data[i + 4:i + 8])[0]
+        i += 8
+        tick, status = 0, 0
+        while i < end:
+            delta, i = read_varint(data, i)
+            tick += delta
+            if data[i] & 128:
+                status = data[i]
+                i += 1
+            if status == 0xFF:
+                kind = data[i]
+                length, i = read_varint(data, i + 1)
+                payload = bytes([kind]) + data[i:i + length]
+            elif status in (0xF0, 0xF7):
+                length, i = read_varint(data, i)
+                payload = None
+            else:
+                length = 1 if status >> 4 in (0xC, 0xD) else 2
+                payload = data[i:i + length]
+            i += length
+            if payload is not None:
+                events.append((tick, len(events), status, payload))
+        i = end
+    events.sort(key=lambda event: event[:2])
+    return division, events
+
+
+def group_notes(events, wanted):
+    """The events of `events` that concern the group: its notes, and every controller, program and tempo change.
+    Yields (tick, status, payload, is_note_on) with a note's release wherever its program is by then."""
+    program, sounding = [0] * 16, set()
+    for tick, _, status, payload in events:
+        kind, channel = status >> 4, status & 15
+        if status == 0xFF:
+            if payload[0] == 0x51:
+                yield tick, status, payload, False
+            continue
+        if kind == 0xC:
+            program[channel] = payload[0]
+        if kind in (0x8, 0x9):
+            is_on = kind == 0x9 and payload[1] > 0
+            note = (channel, payload[0])
+            if is_on:
+                is_bass = program[channel] in BASS_PROGRAMS
+                if wanted != ("drums" if channel == DRUM_CHANNEL else "bass" if is_bass else "other"):
+                    continue
+                sounding.add(note)
+            elif note not in sounding:
+                continue
+            else:
+                sounding.discard(note)
+            yield tick, status, payload, is_on
+        else:
+            yield tick, status, payload, False
+
+
+def group_file(division, events, group, transpose, tempo, drum_kit):
+    """A MIDI file of type 0 with the notes of one group, and how many these are."""
+    out, last, num_notes = bytearray(), 0, 0
+
+    def add(tick, event):
+        nonlocal last
+        out.extend(varint(tick - last) + event)
+        last = tick
+
+    if drum_kit is not None:
+        add(0, bytes([0xC0 | DRUM_CHANNEL, drum_kit]))
+    for tick, status, payload, is_on in group_notes(events, group):
+        channel = status & 15
+        if status == 0xFF:
+            payload = b"\x51\x03" + min(0xFFFFFF, int(int.from_bytes(payload[1:4], "big") / tempo)).to_bytes(3, "big")
+        elif status >> 4 in (0x8, 0x9):
+            num_notes += is_on
+            if channel != DRUM_CHANNEL:
+                payload = bytes([min(127, max(0, payload[0] + transpose)), payload[1]])
+        elif status >> 4 == 0xC and channel == DRUM_CHANNEL and drum_kit is not None:
+            continue
+        add(tick, bytes([status]) + payload)
+    add(last, b"\xff\x2f\x00")
+    header = struct.pack(">4sIHHH", b"MThd", 6, 0, 1, division)
+    return num_notes, header + struct.pack(">4sI", b"MTrk", len(out)) + bytes(out)
+
+
+def timed_bass_notes(division, events, tempo):
+    """[(start in seconds, length in seconds, key, velocity)] of the group bass."""
+    second_per_tick, last_tick, now = 0.5 / division / tempo, 0, 0.0
+    open_notes, notes = {}, []
+    for tick, status, payload, is_on in group_notes(events, "bass"):
+        now += (tick - last_tick) * second_per_tick
+        last_tick = tick
+        if status == 0xFF:
+            second_per_tick = int.from_bytes(payload[1:4], "big") * 1e-6 / division / tempo
+        elif status >> 4 in (0x8, 0x9):
+            note = (status & 15, payload[0])
+            if note in open_notes:
+                start, velocity = open_notes.pop(note)
+                notes.append((start, now - start, payload[0], velocity))
+            if is_on:
+                open_notes[note] = (now, payload[1])
+    return notes
+
+
+def render_synth_bass(notes, rng, transpose, seconds, path):
+    """Plays the notes on a subtractive synthesizer with a random patch: harmonics of a saw, square or triangle under a
+    low-pass filter with its own envelope, a sub-oscillator, and drive. Harmonics are added one by one: no aliasing."""
+    import numpy as np
+
+    num_samples = int(seconds * SAMPLE_RATE_HZ)
+    out = np.zeros((num_samples, 2), np.float32)
+    # The octave that puts the line's middle nearest to a drawn key: E1 to C3.
+    middle = sorted(key for _, _, key, _ in notes)[len(notes) // 2] + transpose
+    shift = transpose + 12 * round((rng.uniform(28, 46) - middle) / 12)
+    shape = rng.choice(["sine", "triangle", "square", "saw", "saw"])
+    sub_level = rng.choice([0, 0, rng.uniform(0.3, 1)])
+    cutoff_hz = 100 * 2 ** rng.uniform(0, 4.5)
+    envelope_octaves, filter_decay = rng.uniform(0, 3), rng.uniform(0.05, 0.8)
+    slope = rng.choice([2, 4])  # poles
+    attack, release = rng.uniform(0.002, 0.03), rng.uniform(0.02, 0.25)
+    sustain, amplitude_decay = rng.uniform(0.3, 1), rng.uniform(0.1, 1.5)
+    drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
+    detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right
+    for start, length, key, velocity in notes:
+        begin = int(start * SAMPLE_RATE_HZ)
+        if begin >= num_samples:
+            continue
+        length = min(max(length, 0.05), 6.0)
+        count = min(int((length + release) * SAMPLE_RATE_HZ), num_samples - begin)
+        t = np.arange(count, dtype=np.float32) / SAMPLE_RATE_HZ
+        pitch_hz = 440 * 2 ** ((min(127, max(12, key + shift)) - 69) / 12)
+        level = (sustain + (1 - sustain) * np.exp(-t / amplitude_decay)) * np.minimum(1, t / attack)
+        level *= np.clip((length + release - t) / release, 0, 1) * (velocity / 127) ** 1.3
+        corner = cutoff_hz * 2 ** (envelope_octaves * np.exp(-t / filter_decay))
+        highest = min(48, int(min(15000, 8 * float(corner.max())) / pitch_hz)) if shape != "sine" else 1
+        for channel in (0, 1):
+            f = pitch_hz * 2 ** ((channel - 0.5) * detune_cents / 1200)
+            note = sub_level * np.sin(math.pi * f * t, dtype=np.float32)
+            for k in range(1, max(1, highest) + 1):
+                if shape in ("square", "triangle") and k % 2 == 0:
+                    continue
+                weight = 1 / k if shape in ("saw", "square") else (-1) ** (k // 2) / k ** 2
+                gain = weight / (1 + (k * f / corner) ** (2 * slope)) ** 0.5
+                note += gain * np.sin(2 * math.pi * ((k * f) * t % 1), dtype=np.float32)
+            out[begin:begin + count, channel] += note * level
+            if detune_cents == 0:
+                out[begin:begin + count, 1] = out[begin:begin + count, 0]
+                break
+    out *= 0.25 / max(1e-6, float(np.abs(out).max()))
+    if drive:
+        out = np.tanh(out * 4 * drive) * (0.25 / math.tanh(drive))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        file.writeframes((out * 32767).astype("<i2").tobytes())
+
+
+def num_frames(path):
+    with wave.open(str(path)) as file:
+        return file.getnframes()
+
+
+def run(*command):
+    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def peak_of_sum(paths, seconds):
+    command = ["sox", *(["-m"] if len(paths) > 1 else []), *sum((["-v", "1", str(p)] for p in paths), []),
+               "-n", "trim", "0", str(seconds), "stat"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return max(abs(float(line.split()[-1])) for line in text.splitlines()
+               if line.startswith(("Maximum amplitude", "Minimum amplitude")))
+
+
+def render(midi, options, fonts):
+    """Renders one song into options.out/<name>; returns what was done, as text."""
+    target = options.out / midi.stem
+    if target.exists():
+        return "there already"
+    rng = random.Random(f"{options.seed}/{midi.stem}")
+    division, events = parse(midi.read_bytes())
+    transpose, tempo = rng.randint(-3, 3), rng.uniform(0.9, 1.1)
+    reverb, peak_db = rng.random() < 0.6, rng.uniform(-8, -1)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        raw = {}
+        for group in options.groups:
+            font = rng.choice(fonts[group]) if fonts[group] else None
+            kit = rng.choice(options.drum_kits) if group == "drums" and options.drum_kits else None
+            num_notes, data = group_file(division, events, group, transpose, tempo, kit)
+            if num_notes < 8:
+                continue
+            path = folder / f"{group}.raw.wav"
+            if group == "bass" and rng.random() < options.synth_bass:
+                render_synth_bass(timed_bass_notes(division, events, tempo), rng, transpose, options.max_seconds, path)
+            else:
+                (folder / f"{group}.mid").write_bytes(data)
+                run("fluidsynth", "-q", "-n", "-i", "-F", path, "-T", "wav", "-O", "s16", "-r", SAMPLE_RATE_HZ, "-g", "0.2",
+                    "-o", f"synth.reverb.active={int(reverb)}", "-o", "synth.chorus.active=0", font,
+                    folder / f"{group}.mid")
+            raw[group] = path
+        if not raw:
+            return "no notes"
+        peak = peak_of_sum(list(raw.values()), options.max_seconds)
+        if peak < 1e-4:
+            return "silent"
+        temporary = options.out / f".{midi.stem}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        gain = 10 ** (peak_db / 20) / peak  # one for all groups: their balance is the song's
+        for group, path in raw.items():
+            run("sox", "-D", "-v", gain, path, temporary / f"{group}.wav", "trim", "0", options.max_seconds)
+        if max(num_frames(temporary / f"{group}.wav") for group in raw) < 10 * SAMPLE_RATE_HZ:
+            shutil.rmtree(temporary)
+            return "left out: shorter than 10 s"
+        temporary.rename(target)
+    return ", ".join(raw)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--midi", type=pathlib.Path, required=True, nargs="+", help="MIDI files")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for <song>/{bass,drums,other}.wav")
+    parser.add_argument("--soundfont", action="append", default=[], metavar="GROUP=FILE",
+                        help="a font that may play the group: all, bass, drums or other; again for more, twice the same "
+                             "font for twice the share")
+    parser.add_argument("--synth-bass", type=float, default=0, metavar="SHARE",
+                        help="share of songs whose bass a synthesizer with a random patch plays, 0 to 1 (default 0)")
+    parser.add_argument("--drum-kits", type=int, nargs="+", default=[], metavar="PROGRAM",
+                        help="play the drums with one of these programs instead of the song's")
+    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--max-seconds", type=float, default=75, help="length at which songs are cut (default 75)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    fonts = {group: [] for group in GROUPS}
+    for item in options.soundfont:
+        group, _, path = item.partition("=")
+        if group not in (*GROUPS, "all") or not os.path.isfile(path):
+            parser.error(f"--soundfont {item}: expected GROUP=FILE with GROUP all, bass, drums or other and a file that exists")
+        for name in GROUPS if group == "all" else [group]:
+            fonts[name].append(path)
+    for group in options.groups:
+        if not fonts[group] and not (group == "bass" and options.synth_bass >= 1):
+            parser.error(f"no --soundfont for {group}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    num_failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        work = {pool.submit(render, midi, options, fonts): midi for midi in sorted(options.midi)}
+        for i, future in enumerate(concurrent.futures.as_completed(work)):
+            try:
+                text = future.result()
+            except (OSError, ValueError, IndexError, struct.error, subprocess.CalledProcessError) as error:
+                text, num_failed = f"failed: {error}", num_failed + 1
+            print(f"[{i + 1}/{len(work)}] {work[future].stem}: {text}", flush=True)
+    raise SystemExit(1 if num_failed == len(work) else 0)
+
+
+if __name__ == "__main__":
+    main()
