@@ -248,7 +248,8 @@ def render(midi, options, fonts):
             else:
                 (folder / f"{group}.mid").write_bytes(data)
                 run("fluidsynth", "-q", "-n", "-i", "-F", path, "-T", "wav", "-O", "s16", "-r", SAMPLE_RATE_HZ, "-g", "0.2",
-                    "-o", f"synth.reverb.active={int(reverb)}", "-o", "synth.chorus.active=0", font,
+                    "-o", f"synth.reverb.active={int(reverb)}", "-o", "synth.chorus.active=0",
+                    "-o", "synth.dynamic-sample-loading=1", font,
                     folder / f"{group}.mid")
             raw[group] = path
         if not raw:
