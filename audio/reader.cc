@@ -13,6 +13,9 @@
 namespace vqcodec::audio {
 namespace {
 
+// Floats beyond this are damage: it is what 32-bit integers written without scaling reach. Sums of larger ones would
+// overflow in the resampler.
+constexpr float kMaxSample = 2147483648.0F;
 constexpr size_t kBlockFrames = 4096;
 constexpr size_t kNumPeekedBytes = 12;
 
@@ -147,7 +150,7 @@ bool AudioReader::fill_block() {
   const auto num_channels = static_cast<size_t>(info_.source_num_channels);
   const std::span<float> samples(decoded_.data(), num_frames * num_channels);
   for (float& sample : samples) {
-    if (std::isfinite(sample)) continue;
+    if (std::abs(sample) <= kMaxSample) continue;  // NaN is not
     sample = 0.0F;
     ++num_bad_samples_;
   }

@@ -58,7 +58,7 @@ class AudioReader {
   int sample_rate_hz() const { return sample_rate_hz_; }
   // Frames that read() will give in all, by the file's header; -1 unknown. For progress display only.
   int64_t estimated_num_frames() const;
-  // Samples so far that were NaN or infinite in the file (0 is given for them).
+  // Samples so far that were NaN, infinite or beyond +-2^31 in the file (0 is given for them).
   int64_t num_bad_samples() const { return num_bad_samples_; }
   // Parts of the file so far that libav did not decode: the audio has a gap there, or ends early. Worth a warning.
   int64_t num_damaged_packets() const;

@@ -329,6 +329,17 @@ TEST(AudioReader, ValuesThatAreNotFiniteBecomeZeroAndAreCounted) {
   EXPECT_EQ(audio.num_bad_samples, 3);
 }
 
+// Found by the fuzzer: the resampler made NaN of sums that overflowed.
+TEST(AudioReader, AbsurdlyLoudSamplesDoNotOverflowInTheResampler) {
+  TempDir dir;
+  std::vector<float> samples;
+  for (int i = 0; i < 4000; ++i) samples.push_back(i % 3 == 0 ? 3.3e38F : i % 3 == 1 ? -3.3e38F : 2e9F);
+  write_sndfile(dir / "a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 8000, 1, samples);
+  const Audio audio = read_all(dir / "a.wav");
+  EXPECT_EQ(audio.num_bad_samples, 2667);
+  EXPECT_TRUE(std::ranges::all_of(audio.samples, [](float sample) { return std::isfinite(sample); }));
+}
+
 TEST(AudioReader, MoreThanTwoChannelsAreRefusedWithAReason) {
   TempDir dir;
   write_sndfile(dir / "a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, kRateHz, 6, make_noise(100, 6));
