@@ -160,23 +160,27 @@ def render_synth_bass(notes, rng, transpose, seconds, path):
 
     num_samples = int(seconds * SAMPLE_RATE_HZ)
     out = np.zeros((num_samples, 2), np.float32)
-    # The octave that puts the line's middle nearest to a drawn key: E1 to C3.
+    is_sub = rng.random() < 0.5  # a sub-bass: hardly any harmonics, often short like a drum
+    shape = rng.choice(["sine", "sine", "triangle"] if is_sub else ["triangle", "square", "saw", "saw"])
+    # The octave that puts the line's middle nearest to a drawn key: C1 to D2 or E1 to C3.
     middle = sorted(key for _, _, key, _ in notes)[len(notes) // 2] + transpose
-    shift = transpose + 12 * round((rng.uniform(28, 46) - middle) / 12)
-    shape = rng.choice(["sine", "triangle", "square", "saw", "saw"])
-    sub_level = rng.choice([0, 0, rng.uniform(0.3, 1)])
+    shift = transpose + 12 * round(((rng.uniform(24, 38) if is_sub else rng.uniform(28, 46)) - middle) / 12)
+    sub_level = 0 if is_sub else rng.choice([0, 0, rng.uniform(0.3, 1)])
     cutoff_hz = 100 * 2 ** rng.uniform(0, 4.5)
     envelope_octaves, filter_decay = rng.uniform(0, 3), rng.uniform(0.05, 0.8)
     slope = rng.choice([2, 4])  # poles
     attack, release = rng.uniform(0.002, 0.03), rng.uniform(0.02, 0.25)
-    sustain, amplitude_decay = rng.uniform(0.3, 1), rng.uniform(0.1, 1.5)
+    sustain, amplitude_decay = rng.uniform(0, 1), rng.uniform(0.1, 1.5)
+    gate = rng.uniform(0.25, 1)  # of a note's length
+    max_length = rng.choice([6, 6, rng.uniform(0.1, 0.4)])
+    pitch_drop, drop_seconds = rng.choice([0, 0, rng.uniform(0, 1)]), rng.uniform(0.005, 0.04)
     drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
     detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right
     for start, length, key, velocity in notes:
         begin = int(start * SAMPLE_RATE_HZ)
         if begin >= num_samples:
             continue
-        length = min(max(length, 0.05), 6.0)
+        length = min(max(length * gate, 0.05), max_length)
         count = min(int((length + release) * SAMPLE_RATE_HZ), num_samples - begin)
         t = np.arange(count, dtype=np.float32) / SAMPLE_RATE_HZ
         pitch_hz = 440 * 2 ** ((min(127, max(12, key + shift)) - 69) / 12)
@@ -184,6 +188,7 @@ def render_synth_bass(notes, rng, transpose, seconds, path):
         level *= np.clip((length + release - t) / release, 0, 1) * (velocity / 127) ** 1.3
         corner = cutoff_hz * 2 ** (envelope_octaves * np.exp(-t / filter_decay))
         highest = min(48, int(min(15000, 8 * float(corner.max())) / pitch_hz)) if shape != "sine" else 1
+        t = t + pitch_drop * drop_seconds * (1 - np.exp(-t / drop_seconds))  # the phase of a falling pitch
         for channel in (0, 1):
             f = pitch_hz * 2 ** ((channel - 0.5) * detune_cents / 1200)
             note = sub_level * np.sin(math.pi * f * t, dtype=np.float32)
