@@ -1,0 +1,130 @@
+#include "tests/vqvae/tiny_model.h"
+
+#include <cmath>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace vqcodec::vqvae {
+namespace {
+
+// SplitMix64: integers only, so that every machine draws the same.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  // In [-scale, scale), a multiple of scale / 2^23.
+  float uniform(float scale) {
+    state_ += 0x9E3779B97F4A7C15ULL;
+    uint64_t x = state_;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+    x ^= x >> 31;
+    const auto step = static_cast<int32_t>(x >> 40) - (1 << 23);
+    return scale * (static_cast<float>(step) / static_cast<float>(1 << 23));
+  }
+
+ private:
+  uint64_t state_;
+};
+
+class ModelBuilder {
+ public:
+  ModelBuilder(uint64_t seed, bool half) : random_(seed), half_(half) {}
+
+  void add(const std::string& name, const runtime::Shape& shape, float scale, float offset = 0) {
+    int64_t count = 1;
+    for (const int64_t size : shape) count *= size;
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float& value : values) value = offset + random_.uniform(scale);
+    add(name, shape, values);
+  }
+
+  void add(const std::string& name, const runtime::Shape& shape, const std::vector<float>& values) {
+    half_ ? writer_.add_f16(name, shape, values) : writer_.add_f32(name, shape, values);
+  }
+
+  // Weights that keep the level of what goes through, with the names that Stack reads.
+  void add_stack(const std::string& prefix, const StackConfig& config, int64_t in, int64_t out, int64_t num_sources) {
+    const int64_t width = config.width, inner = width * config.expansion;
+    add_linear(prefix + ".in", in, width);
+    if (num_sources > 0) add(prefix + ".source_embedding", {num_sources, width}, 0.5F);
+    for (size_t i = 0; i < config.dilations.size(); ++i) {
+      const std::string name = prefix + ".blocks." + std::to_string(i);
+      add(name + ".depthwise_weight", {width, config.kernel_frames}, level(config.kernel_frames));
+      add(name + ".depthwise_bias", {width}, 0.1F);
+      add(name + ".norm.weight", {width}, 0.2F, 1);
+      add(name + ".norm.bias", {width}, 0.1F);
+      add_linear(name + ".up", width, inner);
+      add_linear(name + ".down", inner, width);
+    }
+    add(prefix + ".norm.weight", {width}, 0.2F, 1);
+    add(prefix + ".norm.bias", {width}, 0.1F);
+    add_linear(prefix + ".head", width, out);
+  }
+
+  runtime::SafetensorsWriter& writer() { return writer_; }
+  static float level(int64_t in) { return std::sqrt(3.0F / static_cast<float>(in)); }
+
+ private:
+  void add_linear(const std::string& name, int64_t in, int64_t out) {
+    add(name + ".weight", {out, in}, level(in));
+    add(name + ".bias", {out}, 0.1F);
+  }
+
+  Random random_;
+  bool half_;
+  runtime::SafetensorsWriter writer_;
+};
+
+}  // namespace
+
+ModelConfig tiny_config() {
+  ModelConfig config;
+  config.hop_samples = 256;
+  config.num_fine_bins = 64;
+  config.coarse_bins = 16;
+  config.encoder = {.width = 16, .expansion = 2, .kernel_frames = 5, .dilations = {1, 2}};
+  config.num_code_bins = 48;
+  config.analysis = {.width = 16, .expansion = 2, .kernel_frames = 3, .dilations = {1}};
+  config.synthesis = {.width = 16, .expansion = 2, .kernel_frames = 3, .dilations = {1, 2}};
+  config.num_codebooks = 3;
+  config.codebook_size = 32;
+  config.code_dim = 8;
+  return config;
+}
+
+runtime::SafetensorsWriter make_model(const ModelConfig& config, uint64_t seed, bool half) {
+  ModelBuilder builder(seed, half);
+  builder.writer().set_metadata("format", "vqcodec-vqvae-1");
+  builder.writer().set_metadata("config", to_json(config).dump());
+  builder.writer().set_metadata("name", "random-" + std::to_string(seed));
+  builder.writer().set_metadata("licence", "Apache-2.0");
+  const bool masks = config.encoder_kind == EncoderKind::kMasks;
+  const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
+  const int64_t num_sources = config.num_sources(), size = 2 * config.hop_samples;
+  const int64_t dim = config.code_dim, out = config.quantizer_out();
+  builder.add_stack("encoder", config.encoder, 4 * config.num_bands(),
+                    num_sources * (masks ? 2 * config.num_bands() : config.quantizer_in()), 0);
+  if (masks) {
+    builder.add_stack("analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(), num_sources);
+    if (residual) builder.add("analysis_basis", {num_sources, dim, size}, ModelBuilder::level(size));
+  }
+  builder.add_stack("synthesis", config.synthesis, out, 2 * config.num_code_bins, num_sources);
+  builder.add("synthesis_basis", {num_sources, size, out}, ModelBuilder::level(out));
+  // Each codebook is finer than the one before it, as residual ones are.
+  std::vector<float> codebooks;
+  Random random(~seed);
+  for (int64_t s = 0; s < num_sources; ++s) {
+    float scale = 2;
+    for (int h = 0; h < config.num_codebooks; ++h) {
+      for (int64_t i = 0; i < config.codebook_size * dim; ++i) codebooks.push_back(random.uniform(scale));
+      if (residual) scale *= 0.7F;
+    }
+  }
+  builder.add("codebooks", {num_sources, config.num_codebooks, config.codebook_size, dim}, codebooks);
+  return builder.writer();
+}
+
+void write_tiny_model(const std::string& path, uint64_t seed) { make_model(tiny_config(), seed).write(path); }
+
+}  // namespace vqcodec::vqvae
