@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Installs what the project needs on Debian 12, Ubuntu 24.04 or newer: scripts/setup.sh [demo|test|dev] [torch]
+#   demo   what building and running vqcodec needs
+#   test   that, and what the tests need
+#   dev    that, and Clang for fuzzing, formatting and linting
+#   torch  also LibTorch, into .venv, unless scripts/find_torch.sh finds one
+# Does nothing where nothing is missing. SETUP=off leaves the machine as it is.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+torch_version=2.13.0
+
+build_packages=(
+  ca-certificates ccache cmake g++ make ninja-build pkg-config
+  libavcodec-dev libavformat-dev libavutil-dev libsndfile1-dev libsoxr-dev
+  libboost-program-options-dev libkissfft-dev libssl-dev libzstd-dev nlohmann-json3-dev)
+test_packages=(ffmpeg git libgmock-dev libgtest-dev python3)
+torch_packages=(python3 python3-venv)
+dev_packages=(clang clang-format clang-tidy)
+
+say() { printf '== %s\n' "$*"; }
+fail() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "not root and no sudo here; as root: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300)
+  # The lists may be absent (a fresh container) or too old for what the mirror still has.
+  "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
+    "${apt[@]}" update
+    "${apt[@]}" install --no-install-recommends "${missing[@]}"
+  }
+}
+
+has_nvidia_gpu() { [ -e /dev/nvidia0 ] || { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }; }
+
+install_torch() {
+  local venv=$root/.venv
+  say "installing LibTorch $torch_version into $venv"
+  [ -x "$venv/bin/pip" ] || python3 -m venv --clear "$venv"
+  # The index of pip's own settings has one build of each version; its CPU build is asked for first, by its name.
+  # TORCH_INDEX_URL names another index, which holds the build that is wanted.
+  local pip=("$venv/bin/pip" --disable-pip-version-check install --quiet)
+  if [ -n "${TORCH_INDEX_URL:-}" ]; then
+    "${pip[@]}" --index-url "$TORCH_INDEX_URL" "torch==$torch_version"
+  elif has_nvidia_gpu; then
+    "${pip[@]}" "torch==$torch_version"
+  else
+    "${pip[@]}" "torch==$torch_version+cpu" 2>/dev/null || "${pip[@]}" "torch==$torch_version"
+  fi
+}
+
+what=${1:-demo}
+packages=("${build_packages[@]}")
+case $what in
+  demo) ;;
+  test) packages+=("${test_packages[@]}") ;;
+  dev) packages+=("${test_packages[@]}" "${dev_packages[@]}") ;;
+  *) fail "unknown set '$what': demo, test or dev" ;;
+esac
+[ "${2:-}" != torch ] || packages+=("${torch_packages[@]}")
+
+if [ "${SETUP:-on}" = off ]; then
+  say "SETUP=off: nothing is installed"
+  exit 0
+fi
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+  install_packages "${packages[@]}"
+else
+  say "no apt-get here: install what the Debian packages ${packages[*]} hold, if it is not there yet"
+fi
+cmake_version=$(cmake --version | sed -n '1s/[^0-9]*//p')
+if [ "$(printf '%s\n' 3.25 "$cmake_version" | sort -V | head -n 1)" != 3.25 ]; then
+  fail "CMake $cmake_version is too old, 3.25 is needed: Debian 12, Ubuntu 24.04 or newer has it"
+fi
+if [ "${2:-}" = torch ] && ! "$root/scripts/find_torch.sh" >/dev/null; then
+  install_torch
+  "$root/scripts/find_torch.sh" >/dev/null || fail "LibTorch was installed but is not found in $root/.venv"
+fi

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Only the training folders and vqtrain see LibTorch: torch_free_test.sh [PROGRAM...], programs that must not load it.
+set -eu
+cd "$(dirname "$0")/../.."
+status=0
+
+# Sources that include LibTorch, outside of the folders that may.
+includes=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"](torch|ATen|c10|caffe2)/' \
+  --include='*.h' --include='*.cc' apps audio base codec dataset eval runtime tests vqvae |
+  grep -vE '^(apps/vqtrain\.cc|(tests/)?(vqvae|prior)/train/)' || true)
+[ -z "$includes" ] || { printf 'LibTorch outside of train/:\n%s\n' "$includes" && status=1; }
+
+# The way around: a header of train/ which itself includes LibTorch.
+for header in $(grep -lE '#[[:space:]]*include[[:space:]]*<(torch|ATen|c10)/' vqvae/train/*.h); do
+  users=$(grep -rnF "#include \"$header\"" --include='*.h' --include='*.cc' . |
+    grep -vE '^\./(build[^/]*/|apps/vqtrain\.cc|(tests/)?(vqvae|prior)/train/)' || true)
+  [ -z "$users" ] || { printf '%s, which includes LibTorch, outside of train/:\n%s\n' "$header" "$users" && status=1; }
+done
+
+for program in "$@"; do
+  libraries=$(ldd "$program")
+  if grep -E 'libtorch|libc10' <<<"$libraries"; then
+    echo "$program loads LibTorch"
+    status=1
+  fi
+done
+exit "$status"
