@@ -27,9 +27,10 @@ struct Mclt::Plan {
         out(static_cast<std::size_t>(half)) {
     const double pi = std::numbers::pi;
     for (int n = 0; n < 2 * hop; ++n) window[static_cast<std::size_t>(n)] = std::sin(pi / (2.0 * hop) * (n + 0.5));
-    // The scaling sqrt(2 / N) is shared by the two rotations.
+    // (2 i + 0.5) (2 k + 0.5) = 4 i k + (i + 1 / 8) + (k + 1 / 8): the DFT does the first, a rotation on either side the
+    // others. The scaling sqrt(2 / N) is shared by the two rotations.
     for (int n = 0; n < half; ++n)
-      rotation[static_cast<std::size_t>(n)] = std::polar(std::pow(2.0 / hop, 0.25), -pi / hop * (n + 0.25));
+      rotation[static_cast<std::size_t>(n)] = std::polar(std::pow(2.0 / hop, 0.25), -pi / hop * (n + 0.125));
   }
 
   // sqrt(2 / N) sum over n of v[n] cos(pi / N (n + 0.5) (k + 0.5)), v = folded. Leaves out[i], from which
