@@ -1,0 +1,102 @@
+#include "apps/encode.h"
+
+#include <cstdio>
+#include <unistd.h>
+
+#include "apps/model_file.h"
+#include "audio/reader.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "codec/vqc_writer.h"
+#include "vqvae/encoder.h"
+
+namespace vqcodec::apps {
+
+namespace {
+
+constexpr size_t kBlockFrames = 1 << 15;
+
+// AtomicFile's errors pass through the writer, which after them is not used any more.
+class AtomicSink final : public codec::ByteSink {
+ public:
+  explicit AtomicSink(AtomicFile& file) : file_(file) {}
+  codec::Result<void> write(std::span<const uint8_t> bytes) override {
+    file_.write(bytes.data(), bytes.size());
+    return {};
+  }
+
+ private:
+  AtomicFile& file_;
+};
+
+double kbit_per_second(uint64_t bytes, double seconds) {
+  return seconds > 0 ? static_cast<double>(bytes) * 8e-3 / seconds : 0;
+}
+
+}  // namespace
+
+void encode(const EncodeOptions& options, const Warn& warn) {
+  const std::string output_name = options.output == "-" ? "standard output" : options.output;
+  if (options.output == "-" && isatty(STDOUT_FILENO) == 1) {
+    throw Error(ExitCode::kUsage, "standard output is a terminal; give a file with -o, or a pipe");
+  }
+  runtime::ThreadPool pool(options.num_threads);
+  const LoadedModel loaded = load_model(options.model);
+  const auto reader = audio::AudioReader::open(
+      options.input, {.sample_rate_hz = loaded.model->config().sample_rate_hz, .downmix = options.downmix});
+
+  std::optional<codec::VqcWriter> writer;
+  vqvae::Encoder encoder(loaded.model, {.num_codebooks = options.num_codebooks}, pool,
+                         [&](const std::vector<codec::SourceSegment>& segment) {
+                           take(output_name, writer->write_segment(segment));
+                         });
+  AtomicFile file(options.output, options.force);
+  AtomicSink sink(file);
+  const nlohmann::ordered_json metadata = {{"encoder", "vqcodec " VQCODEC_VERSION},
+                                           {"model_name", model_name(*loaded.model)},
+                                           {"input",
+                                            {{"format", reader->info().format},
+                                             {"sample_rate_hz", reader->info().source_sample_rate_hz},
+                                             {"num_channels", reader->info().source_num_channels}}}};
+  const std::string metadata_json = metadata.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const codec::StreamInfo info = encoder.stream_info();
+  writer.emplace(take(output_name, codec::VqcWriter::create(sink, info, metadata_json)));
+
+  {
+    Progress progress("encoding " + input_name(options.input), options.quiet);
+    std::vector<float> block(2 * kBlockFrames);
+    for (;;) {
+      const size_t num_frames = reader->read(block);
+      encoder.push(std::span<const float>(block).first(2 * num_frames));
+      progress.update(static_cast<double>(encoder.num_samples()), static_cast<double>(reader->estimated_num_frames()));
+      if (num_frames < kBlockFrames) break;
+    }
+    encoder.finish();
+    take(output_name, writer->finish(static_cast<uint64_t>(encoder.num_samples())));
+    file.commit();
+  }
+
+  const std::string name = input_name(options.input);
+  if (reader->num_bad_samples() > 0) {
+    warn(name + ": " + std::to_string(reader->num_bad_samples()) +
+         " samples are not numbers, infinite or absurdly loud; silence was put in their place");
+  }
+  if (reader->num_damaged_packets() > 0) {
+    warn(name + ": " + std::to_string(reader->num_damaged_packets()) +
+         " parts are damaged and did not decode; the music has gaps there or ends early");
+  }
+  if (options.quiet) return;
+  const double seconds = static_cast<double>(encoder.num_samples()) / info.sample_rate_hz;
+  const codec::FileStats& stats = writer->stats();
+  std::fprintf(stderr, "%s: %s of music, %llu bytes, %.2f kbit/s (", output_name.c_str(),
+               format_duration(seconds).c_str(), static_cast<unsigned long long>(stats.file_bytes),
+               kbit_per_second(stats.file_bytes, seconds));
+  for (size_t s = 0; s < info.sources.size(); ++s) {
+    std::fprintf(stderr, "%s%s %.2f", s == 0 ? "" : ", ", info.sources[s].c_str(),
+                 kbit_per_second(stats.source_bytes[s], seconds));
+  }
+  std::fprintf(stderr, ")\n");
+}
+
+}  // namespace vqcodec::apps

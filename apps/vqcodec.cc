@@ -1,0 +1,314 @@
+// vqcodec: music to .vqc files with one stream of codes per source, and back.
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+
+#include "apps/decode.h"
+#include "apps/encode.h"
+#include "apps/inspect.h"
+#include "apps/model_file.h"
+#include "apps/options.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/main_guard.h"
+
+namespace {
+
+namespace po = boost::program_options;
+using namespace vqcodec;
+
+constexpr const char* kHelp = R"(vqcodec stores music as codes, a stream for each source (vocals, bass, drums, other).
+
+Usage: vqcodec <command> [options]
+
+Commands:
+  encode   audio file to .vqc
+  decode   .vqc, or some sources or a stretch of it, to audio
+  info     what a .vqc holds and what each source and codebook takes
+  verify   check every checksum and decode all codes
+
+"vqcodec <command> --help" lists the options of a command; "vqcodec --version" tells the version.
+
+Examples:
+  vqcodec encode song.flac -o song.vqc
+  vqcodec decode song.vqc -o song.wav
+  vqcodec decode song.vqc --sources bass -o bass.wav
+  ffmpeg -i film.mkv -f wav - | vqcodec encode - -o - | vqcodec decode - -o film.wav
+
+Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model missing or of another file, 5 internal.
+)";
+
+constexpr const char* kModelHelp =
+    "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model";
+
+constexpr const char* kEncodeExamples = R"(
+IN is any audio file (WAV, FLAC, Ogg, Opus, MP3, M4A, ...) at any sample rate, mono or stereo; "-" is standard input.
+
+Examples:
+  vqcodec encode song.flac -o song.vqc
+  vqcodec encode song.mp3 -o small.vqc --quality 4
+  ffmpeg -i film.mkv -f wav - | vqcodec encode - -o film.vqc
+)";
+
+constexpr const char* kDecodeExamples = R"(
+IN is a .vqc file; "-" is standard input. The output is .wav or .flac by its extension; "-" is WAV on standard output.
+A stretch (--from, --to) has exactly the samples that the whole has there; of a file, only what it needs is read. --to
+beyond the end is the end. With --keep-going damage gives a warning and the exit code is 0.
+
+Examples:
+  vqcodec decode song.vqc -o song.wav
+  vqcodec decode song.vqc --without vocals -o karaoke.flac
+  vqcodec decode song.vqc --stems stems/
+  vqcodec decode song.vqc --from 60 --to 90 --bits float -o chorus.wav
+  vqcodec decode song.vqc -o - | aplay
+)";
+
+constexpr const char* kInfoExamples = R"(
+FILE "-" is standard input. The bytes of a source are its streams in the file; those of a codebook are what its codes
+cost by the coder's probabilities. raw_bytes is what the codes would take at log2(codebook_size) bits each.
+
+Examples:
+  vqcodec info song.vqc
+  vqcodec info --json song.vqc
+)";
+
+constexpr const char* kVerifyExamples = R"(
+Prints a line for each damage to standard error. Exit code 3 if a file is damaged.
+
+Examples:
+  vqcodec verify song.vqc
+  vqcodec verify --quiet archive/*.vqc
+)";
+
+void warn(const std::string& text) { std::cerr << "vqcodec: " << text << std::endl; }
+
+bool flag(const po::variables_map& values, const char* name) { return values.count(name) > 0; }
+
+std::string text(const po::variables_map& values, const char* name) {
+  return values.count(name) > 0 ? values[name].as<std::string>() : std::string();
+}
+
+int threads(const po::variables_map& values) {
+  const int count = values["threads"].as<int>();
+  if (count < 0 || count > 1024) throw Error(ExitCode::kUsage, "--threads: expected 0 to 1024");
+  return count;
+}
+
+std::vector<std::string> comma_list(const po::variables_map& values, const char* name) {
+  std::vector<std::string> items;
+  if (!flag(values, name)) return items;
+  const std::string list = text(values, name);
+  for (size_t at = 0; at <= list.size();) {
+    const size_t comma = std::min(list.find(',', at), list.size());
+    if (comma == at) throw Error(ExitCode::kUsage, std::string("--") + name + ": expected names such as bass,drums");
+    items.push_back(list.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return items;
+}
+
+// What is printed must arrive: a full disk or a closed pipe is an error.
+void print(const std::string& output) {
+  std::fwrite(output.data(), 1, output.size(), stdout);
+  if (std::fflush(stdout) != 0) throw Error(ExitCode::kIo, "standard output cannot be written");
+}
+
+std::string usage(const std::string& line, const po::options_description& options, const char* rest) {
+  std::ostringstream out;
+  out << "Usage: vqcodec " << line << "\n\n" << options << rest;
+  return out.str();
+}
+
+// Options of one command with its unnamed words, which are "input" in the parsed values.
+struct Command {
+  std::string name;
+  std::string line;  // of its usage
+  po::options_description options;
+  int max_inputs;    // -1 = any
+  const char* examples;
+
+  Command(std::string command, const std::string& arguments, int most, const char* rest)
+      : name(std::move(command)), line(name + " " + arguments), options("Options", 110, 55), max_inputs(most), examples(rest) {}
+
+  // False when help was asked for and printed.
+  bool parse(const std::vector<std::string>& arguments, po::variables_map& values) const {
+    if (apps::wants_help(arguments)) {
+      print(usage(line, options, examples));
+      return false;
+    }
+    const std::string hint = "vqcodec " + name + " --help";
+    po::options_description all;
+    all.add(options).add_options()("input", po::value<std::vector<std::string>>());
+    values = apps::parse_options(arguments, all, po::positional_options_description().add("input", max_inputs), hint);
+    if (!flag(values, "input")) throw Error(ExitCode::kUsage, "the input file is missing; see " + hint);
+    if (options.find_nothrow("out", false) != nullptr && name == "encode" && !flag(values, "out")) {
+      throw Error(ExitCode::kUsage, "the output file is missing (-o); see " + hint);
+    }
+    return true;
+  }
+};
+
+int run_encode(const std::vector<std::string>& arguments) {
+  Command command("encode", "IN -o OUT.vqc [options]", 1, kEncodeExamples);
+  auto add = command.options.add_options();
+  add("out,o", po::value<std::string>(), "file to write; \"-\" is standard output");
+  add("quality", po::value<int>(), "codebooks to keep, from 1 (smallest file) to all of the model's (the default)");
+  add("model", po::value<std::string>(), kModelHelp);
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core; they do not change the file");
+  add("downmix", "mix more than two channels down to stereo");
+  add("force", "overwrite OUT if it exists");
+  add("quiet", "no progress and no summary, only warnings and errors");
+  add("help,h", "this text");
+  po::variables_map values;
+  if (!command.parse(arguments, values)) return 0;
+  apps::EncodeOptions options;
+  options.input = values["input"].as<std::vector<std::string>>()[0];
+  options.output = text(values, "out");
+  options.model = text(values, "model");
+  if (flag(values, "quality")) {
+    options.num_codebooks = values["quality"].as<int>();
+    if (options.num_codebooks < 1) throw Error(ExitCode::kUsage, "--quality: expected 1 or more codebooks");
+  }
+  options.num_threads = threads(values);
+  options.downmix = flag(values, "downmix");
+  options.force = flag(values, "force");
+  options.quiet = flag(values, "quiet");
+  apps::encode(options, warn);
+  return 0;
+}
+
+int run_decode(const std::vector<std::string>& arguments) {
+  Command command("decode", "IN.vqc (-o OUT | --stems DIR) [options]", 1, kDecodeExamples);
+  auto add = command.options.add_options();
+  add("out,o", po::value<std::string>(), "audio file to write (.wav or .flac); \"-\" is standard output");
+  add("stems", po::value<std::string>(), "folder to write each source to, as a file of its own");
+  add("stems-format", po::value<std::string>()->default_value("wav"), "format of the stems: wav or flac");
+  add("sources", po::value<std::string>(), "sources to decode, such as bass,drums; all if not given");
+  add("without", po::value<std::string>(), "sources to leave out, such as vocals");
+  add("from", po::value<double>()->default_value(0), "begin of the stretch to decode, in seconds");
+  add("to", po::value<double>(), "end of the stretch, in seconds");
+  add("bits", po::value<std::string>()->default_value("16"), "sample format: 16, 24 or float (WAV only)");
+  add("keep-going", "decode a damaged file, with silence in place of what is lost");
+  add("model", po::value<std::string>(), kModelHelp);
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core; they do not change the samples");
+  add("force", "overwrite the output if it exists");
+  add("quiet", "no progress, only warnings and errors");
+  add("help,h", "this text");
+  po::variables_map values;
+  if (!command.parse(arguments, values)) return 0;
+  apps::DecodeOptions options;
+  options.input = values["input"].as<std::vector<std::string>>()[0];
+  options.output = text(values, "out");
+  options.stems_folder = text(values, "stems");
+  options.stems_extension = text(values, "stems-format");
+  if (options.stems_extension != "wav" && options.stems_extension != "flac") {
+    throw Error(ExitCode::kUsage, "--stems-format " + options.stems_extension + ": expected wav or flac");
+  }
+  options.model = text(values, "model");
+  options.sources = comma_list(values, "sources");
+  options.without = comma_list(values, "without");
+  options.from_seconds = values["from"].as<double>();
+  if (flag(values, "to")) options.to_seconds = values["to"].as<double>();
+  const std::string bits = text(values, "bits");
+  using audio::SampleFormat;
+  if (bits != "16" && bits != "24" && bits != "float") throw Error(ExitCode::kUsage, "--bits " + bits + ": expected 16, 24 or float");
+  options.sample_format = bits == "16" ? SampleFormat::kPcm16 : bits == "24" ? SampleFormat::kPcm24 : SampleFormat::kFloat32;
+  options.num_threads = threads(values);
+  options.keep_going = flag(values, "keep-going");
+  options.force = flag(values, "force");
+  options.quiet = flag(values, "quiet");
+  apps::decode(options, warn);
+  return 0;
+}
+
+int run_info(const std::vector<std::string>& arguments) {
+  Command command("info", "FILE... [options]", -1, kInfoExamples);
+  auto add = command.options.add_options();
+  add("json", "print JSON: an object, or of several files an array of objects");
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core");
+  add("help,h", "this text");
+  po::variables_map values;
+  if (!command.parse(arguments, values)) return 0;
+  runtime::ThreadPool pool(threads(values));
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const std::string& path : values["input"].as<std::vector<std::string>>()) {
+    all.push_back(apps::file_info(path, pool));
+    if (flag(values, "json")) continue;
+    if (all.size() > 1) print("\n");
+    print(apps::format_info(all.back()));
+  }
+  if (flag(values, "json")) {
+    print((all.size() == 1 ? all[0] : all).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+  return 0;
+}
+
+int run_verify(const std::vector<std::string>& arguments) {
+  Command command("verify", "FILE... [options]", -1, kVerifyExamples);
+  auto add = command.options.add_options();
+  add("model", po::value<std::string>(), "also check that the files were written with this model");
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core");
+  add("quiet", "print only damage, nothing for files that are whole");
+  add("help,h", "this text");
+  po::variables_map values;
+  if (!command.parse(arguments, values)) return 0;
+  runtime::ThreadPool pool(threads(values));
+  std::optional<apps::LoadedModel> loaded;
+  if (flag(values, "model")) loaded = apps::load_model(text(values, "model"));
+  int exit_code = 0;
+  const auto report_error = [&](const Error& error) {
+    warn(error.what());
+    exit_code = std::max(exit_code, static_cast<int>(error.code()));
+  };
+  for (const std::string& path : values["input"].as<std::vector<std::string>>()) {
+    try {
+      apps::VerifyReport report = apps::verify(path, pool);
+      if (loaded && report.num_sources > 0 && report.model_id != loaded->model->id()) {
+        report.damage.emplace_back(ExitCode::kModel, apps::input_name(path) + ": was written with model " +
+                                                         apps::short_id(report.model_id) + ", not with " + loaded->path +
+                                                         " (" + apps::short_id(loaded->model->id()) + ")");
+      }
+      for (const Error& damage : report.damage) report_error(damage);
+      if (report.damage.empty() && !flag(values, "quiet")) {
+        print(apps::printable(apps::input_name(path)) + ": whole (" + std::to_string(report.num_segments) + " segments of " +
+              std::to_string(report.num_sources) + " sources)\n");
+      }
+    } catch (const Error& error) {
+      report_error(error);  // the other files can still be checked
+    }
+  }
+  return exit_code;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) {
+    std::cerr << kHelp;
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (arguments[0] == "--help" || arguments[0] == "-h") {
+    print(kHelp);
+    return 0;
+  }
+  if (arguments[0] == "--version") {
+    print("vqcodec " VQCODEC_VERSION "\n");
+    return 0;
+  }
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (arguments[0] == "encode") return run_encode(rest);
+  if (arguments[0] == "decode") return run_decode(rest);
+  if (arguments[0] == "info") return run_info(rest);
+  if (arguments[0] == "verify") return run_verify(rest);
+  throw Error(ExitCode::kUsage,
+              "unknown command \"" + arguments[0] + "\"; expected encode, decode, info or verify (see vqcodec --help)");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  install_interrupt_handler();
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other
+  return guarded_main("vqcodec", [&] { return run(std::vector<std::string>(argv + 1, argv + argc)); });
+}
