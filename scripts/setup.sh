@@ -36,8 +36,9 @@ install_packages() {
   fi
   say "installing ${missing[*]}"
   local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=300)
-  # The lists may be absent (a fresh container) or too old for what the mirror still has.
-  "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
+  # A fresh container has no package lists, and an old machine's name files that the mirror no longer has.
+  compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || "${apt[@]}" update
+  "${apt[@]}" install --no-install-recommends "${missing[@]}" || {
     "${apt[@]}" update
     "${apt[@]}" install --no-install-recommends "${missing[@]}"
   }
