@@ -48,11 +48,20 @@ std::vector<int64_t> find_active(const std::vector<int16_t>& samples, int sample
   return starts;
 }
 
-std::string find_stem(const fs::path& folder, const std::string& source) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().stem() == source) return entry.path().string();
+std::string find_stem(const fs::path& folder, const std::string& source, const LoadOptions& options) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (it->is_regular_file(ignored) && it->path().stem() == source) paths.push_back(it->path().string());
   }
-  return {};
+  if (error) throw Error(ExitCode::kIo, folder.string() + ": cannot be read: " + error.message());
+  if (paths.empty()) return {};
+  std::ranges::sort(paths);  // a folder's order is not the same on every machine
+  for (size_t i = 1; i < paths.size() && options.on_remark; ++i) {
+    options.on_remark(paths[i] + ": left out; " + source + " is read from " + paths[0]);
+  }
+  return paths[0];
 }
 
 }  // namespace
@@ -61,7 +70,8 @@ std::vector<Song> load_songs(const std::string& root, const LoadOptions& options
   std::error_code error;
   std::vector<fs::path> folders;
   for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    if (it->is_directory()) folders.push_back(it->path());
+    std::error_code ignored;
+    if (it->is_directory(ignored)) folders.push_back(it->path());
   }
   if (error) throw Error(ExitCode::kIo, root + ": cannot be read as a folder of songs: " + error.message());
   std::ranges::sort(folders);
@@ -73,7 +83,7 @@ std::vector<Song> load_songs(const std::string& root, const LoadOptions& options
     bool any = false;
     int64_t shortest = INT64_MAX;
     for (const std::string& source : options.sources) {
-      const std::string path = find_stem(folder, source);
+      const std::string path = find_stem(folder, source, options);
       song.stems.push_back(path.empty() ? std::vector<int16_t>{} : read_stem(path, options));
       if (path.empty()) continue;
       any = true;
