@@ -115,6 +115,8 @@ Recipe load_recipe(const std::string& path) {
     object = json::parse(file);
   } catch (const json::exception& error) {
     throw Error(ExitCode::kBadFile, path + ": not JSON: " + error.what());
+  } catch (const std::ios_base::failure&) {
+    throw Error(ExitCode::kIo, path + ": cannot be read; expected a recipe such as configs/default.json");
   }
   return parse_recipe(object, std::filesystem::path(path).stem().string(), path);
 }
