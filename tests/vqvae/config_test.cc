@@ -3,12 +3,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_dir.h"
 #include "vqvae/train/train_config.h"
 
 namespace vqcodec::vqvae {
@@ -106,6 +108,88 @@ TEST(Recipe, ValuesOutOfRangeAreRefusedWithTheRange) {
               HasSubstr("separation_steps"));
   EXPECT_THAT(error_of(json::array()), HasSubstr("a JSON object"));
   EXPECT_THAT(error_of({{"model", 7}}), HasSubstr("a JSON object"));
+}
+
+// Calls visit(path, value) for every field of an object that is no object itself, and for every object.
+void visit_fields(const json& object, const json::json_pointer& path,
+                  const std::function<void(const json::json_pointer&, const json&)>& visit) {
+  visit(path, object);
+  if (!object.is_object()) return;
+  for (const auto& [key, value] : object.items()) visit_fields(value, path / key, visit);
+}
+
+TEST(Recipe, EveryFieldIsCheckedAndNamed) {
+  const json whole = to_json(parse_recipe(json::object(), "test", "test.json"));
+  int num_fields = 0;
+  visit_fields(whole, json::json_pointer(), [&](const json::json_pointer& path, const json& value) {
+    SCOPED_TRACE(path.to_string());
+    const auto error_with = [&](const json& replacement) {
+      json changed = whole;
+      changed[path] = replacement;
+      return error_of(changed);
+    };
+    if (value.is_object()) {
+      json longer = value;
+      longer["extra_key"] = 1;
+      EXPECT_THAT(error_with(longer), HasSubstr("unknown key \"extra_key\""));
+      EXPECT_THAT(error_with(json::array({1})), HasSubstr("JSON object"));
+      return;
+    }
+    ++num_fields;
+    const std::string key = "\"" + path.back() + "\"";
+    EXPECT_EQ(error_with(value), "");
+    EXPECT_THAT(error_with(nullptr), HasSubstr(key));
+    EXPECT_THAT(error_with(json::object()), HasSubstr(key));
+    EXPECT_THAT(error_with(value.is_string() ? json(1) : json("text")), HasSubstr(key));
+    if (value.is_number()) {
+      EXPECT_THAT(error_with(-1000000), HasSubstr(key));
+      EXPECT_THAT(error_with(true), HasSubstr(key));
+      if (path.back() != "seed") {
+        EXPECT_THAT(error_with(10000000000), HasSubstr(key));
+      }
+      if (value.is_number_integer()) {
+        EXPECT_THAT(error_with(value.get<double>() + 0.5), HasSubstr(key));
+      }
+    }
+    if (value.is_array()) {
+      EXPECT_THAT(error_with(json::array({-1})), HasSubstr(key));
+      EXPECT_THAT(error_with(json(std::vector<json>(33, value[0]))), HasSubstr(key));
+    }
+  });
+  EXPECT_GT(num_fields, 50);
+}
+
+TEST(Recipe, EveryFieldSurvivesWritingAndReading) {
+  const json whole = to_json(parse_recipe(json::object(), "test", "test.json"));
+  int num_changed = 0;
+  visit_fields(whole, json::json_pointer(), [&](const json::json_pointer& path, const json& value) {
+    if (value.is_object()) return;
+    json changed = whole;
+    if (value.is_boolean()) changed[path] = !value.get<bool>();
+    if (value.is_number_integer() && path.back() != "hop_samples") changed[path] = value.get<int64_t>() + 2;
+    if (value.is_number_float()) changed[path] = value.get<double>() * 0.75 + 0.01;
+    if (path.back() == "min_speed") changed[path] = 0.9;
+    if (path.back() == "max_speed") changed[path] = 1.5;
+    if (path.back() == "coarse_bins") changed[path] = 16;
+    if (path.back() == "num_fine_bins") changed[path] = 512;
+    if (path.back() == "separation_steps" || changed == whole) return;
+    SCOPED_TRACE(path.to_string());
+    EXPECT_EQ(to_json(parse_recipe(changed, "test", "test.json")), changed);
+    ++num_changed;
+  });
+  EXPECT_GT(num_changed, 50);
+}
+
+TEST(Recipe, FilesThatAreNoRecipesAreRefused) {
+  TempDir folder;
+  EXPECT_ERROR(train::load_recipe(folder / "none.json"), ExitCode::kIo, HasSubstr("none.json"));
+  write_bytes(folder / "cut.json", R"({"model": {)");
+  EXPECT_ERROR(train::load_recipe(folder / "cut.json"), ExitCode::kBadFile, HasSubstr("not JSON"));
+  EXPECT_ERROR(train::load_recipe(folder.path()), ExitCode::kIo, HasSubstr(folder.path()));
+  write_bytes(folder / "a.json", R"({"comment": "why", "training": {"seed": 9223372036854775807}})");
+  const train::Recipe recipe = train::load_recipe(folder / "a.json");
+  EXPECT_EQ(recipe.name, "a");
+  EXPECT_EQ(recipe.training.seed, 9223372036854775807U);
 }
 
 TEST(Gain, IndicesAndScalesAgree) {
