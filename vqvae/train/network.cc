@@ -50,7 +50,7 @@ LappedTransform::LappedTransform(int hop_samples, torch::Device device) : hop_(h
   const double n = static_cast<double>(hop_);
   const double pi = std::numbers::pi;
   window_ = torch::sin((torch::arange(2 * hop_, real) + 0.5) * (pi / (2 * n))).to(torch::kFloat32).to(device);
-  const Tensor angle = (torch::arange(hop_ / 2, real) * 4 + 1) * (-pi / (4 * n));
+  const Tensor angle = (torch::arange(hop_ / 2, real) + 0.125) * (-pi / n);  // see runtime/fft.cc
   twiddle_ = torch::polar(torch::ones_like(angle), angle).to(torch::kComplexFloat).to(device);
   alternating_ = (1 - 2 * torch::arange(hop_, real).remainder(2)).to(torch::kFloat32).to(device);
 }
