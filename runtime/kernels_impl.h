@@ -59,13 +59,18 @@ VQCODEC_PARTWISE(Vec, select, (Ints condition, Vec a, Vec b), condition.part[p] 
 VQCODEC_PARTWISE(Ints, select, (Ints condition, Ints a, Ints b), condition.part[p] ? a.part[p] : b.part[p])
 #undef VQCODEC_PARTWISE
 
+// Part by part: as one block of 64 bytes, GCC would pass values through memory.
 VQCODEC_INLINE Vec load(const float* x) {
   Vec v;
-  __builtin_memcpy(&v, x, sizeof(v));
+  _Pragma("GCC unroll 4") for (int p = 0; p < kParts; ++p) __builtin_memcpy(&v.part[p], x + p * kLanes, sizeof(Lanes));
   return v;
 }
-VQCODEC_INLINE void store(float* y, Vec v) { __builtin_memcpy(y, &v, sizeof(v)); }
-VQCODEC_INLINE void store(int32_t* y, Ints v) { __builtin_memcpy(y, &v, sizeof(v)); }
+VQCODEC_INLINE void store(float* y, Vec v) {
+  _Pragma("GCC unroll 4") for (int p = 0; p < kParts; ++p) __builtin_memcpy(y + p * kLanes, &v.part[p], sizeof(Lanes));
+}
+VQCODEC_INLINE void store(int32_t* y, Ints v) {
+  _Pragma("GCC unroll 4") for (int p = 0; p < kParts; ++p) __builtin_memcpy(y + p * kLanes, &v.part[p], sizeof(Lanes));
+}
 
 // The first `count` (below 16) values, then `fill`.
 VQCODEC_INLINE Vec load_tail(const float* x, int64_t count, float fill) {
@@ -446,9 +451,11 @@ void gemm(const float* x, int64_t x_stride, int64_t rows, int64_t depth, const f
                                            y + r * y_stride, y_stride, column, end);
     }
   }
-  if (whole_rows < rows)
-    gemm_rows<kTileRows - 1>(rows - whole_rows, x + whole_rows * x_stride, x_stride, depth, panels, panel_stride,
-                             start, add, y + whole_rows * y_stride, y_stride, columns);
+  if constexpr (kTileRows > 1) {
+    if (whole_rows < rows)
+      gemm_rows<kTileRows - 1>(rows - whole_rows, x + whole_rows * x_stride, x_stride, depth, panels, panel_stride,
+                               start, add, y + whole_rows * y_stride, y_stride, columns);
+  }
 }
 
 constexpr Kernels kTable = {gemm,

@@ -290,7 +290,7 @@ Safetensors::Safetensors(std::vector<std::byte> bytes, std::string name)
   std::vector<Extent> extents;
   for (auto& [tensor_name, entry] : parser.entries) {
     const auto* info = std::find_if(std::begin(kDtypes), std::end(kDtypes),
-                                    [&](const DtypeInfo& known) { return entry.dtype == known.name; });
+                                    [&dtype = entry.dtype](const DtypeInfo& known) { return dtype == known.name; });
     if (info == std::end(kDtypes)) refuse("tensor " + quote(tensor_name) + " has the unknown dtype " + quote(entry.dtype));
     const auto dtype = static_cast<Dtype>(info - std::begin(kDtypes));
     const int64_t count = num_elements(entry.shape, dtype);
