@@ -30,29 +30,21 @@ for source in "${sources[@]}"; do
   step "$vqcodec" decode "$out/piece.vqc" --sources "$source" -o "$out/$source.wav" --force
 done
 
-# The first number of that name in what `vqcodec info --json` prints is the whole file's.
-info=$("$vqcodec" info --json "$out/piece.vqc")
-number() { grep -oE "\"$1\": *[0-9.]+" <<<"$info" | head -n 1 | sed 's/.*: *//'; }
-bytes_of() { stat -c %s "$1"; }
-seconds=$(number duration_seconds)
-row() { # file, what it is
-  awk -v name="$1" -v what="$2" -v bytes="$(bytes_of "$1")" -v seconds="$seconds" \
-    'BEGIN { printf "  %-24s %9d bytes %8.1f kbit/s   %s\n", name, bytes, bytes * 8 / seconds / 1000, what }'
+# The first one in this report is the whole file's.
+seconds=$("$vqcodec" info --json "$out/piece.vqc" | sed -n 's/.*"duration_seconds": *\([0-9.]*\).*/\1/p' | head -n 1)
+size() {
+  awk -v file="$1" -v bytes="$(stat -c %s "$1")" -v seconds="$seconds" \
+    'BEGIN { printf "  %-28s %9d bytes %8.1f kbit/s\n", file, bytes, bytes * 8 / seconds / 1000 }'
 }
 
 echo
 "$vqcodec" info "$out/piece.vqc"
-echo
-echo "$seconds seconds of music; listen to"
-row "$piece" "the piece, as it was composed"
-row "$out/piece.wav" "all of it, decoded from"
-row "$out/piece.vqc" "its codes"
+printf '\nWhat was saved (%.1f s of music):\n' "$seconds"
+size "$out/piece.wav"
+size "$piece"
+size "$out/piece.vqc"
+printf '\nListen to (in %s):\n  %-8s %-24s %s\n' "$PWD" what decoded 'as it was composed'
+printf '  %-8s %-24s %s\n' all "$out/piece.wav" "$piece"
 for source in "${sources[@]}"; do
-  row "$out/$source.wav" "$source from its own codes"
-  [ ! -f "demo/stems/$source.flac" ] || row "demo/stems/$source.flac" "  as it was in the piece"
+  printf '  %-8s %-24s %s\n' "$source" "$out/$source.wav" "demo/stems/$source.flac"
 done
-awk -v vqc="$(bytes_of "$out/piece.vqc")" -v wav="$(bytes_of "$out/piece.wav")" -v flac="$(bytes_of "$piece")" \
-  -v raw="$(number raw_bytes)" 'BEGIN {
-  printf "\nThe .vqc has 1/%.0f of the bytes of the WAV and 1/%.0f of the FLAC. Its codes as they are would take %d bytes;\n" \
-    "the whole file has %d, %.1f %% fewer.\n", wav / vqc, flac / vqc, raw, vqc, 100 * (1 - vqc / raw)
-}'
