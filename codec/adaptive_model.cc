@@ -4,13 +4,15 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace vqcodec::codec {
 namespace {
 
 constexpr uint32_t kProbabilityBits = 16;
 constexpr uint32_t kTableBits = 16;
-constexpr uint32_t kCounterStart = uint32_t{1} << 31;  // probability one half, nothing seen
+// Probability one half, nothing seen. Counters are stored xor this, so that zeroed memory is a fresh model.
+constexpr uint32_t kCounterStart = uint32_t{1} << 31;
 constexpr uint32_t kCounterLimit = 20;                 // counts of a code's bits: forgets, because music changes
 constexpr uint32_t kRepeatLimit = 255;
 constexpr int32_t kMaxStretch = 2840;      // ln(65535) x 256
@@ -51,12 +53,13 @@ const Tables kTables;
 constexpr std::array<uint8_t, kCounterLimit + 1> kConfidence = {0, 1, 2, 3, 3, 4, 4, 4, 4, 5, 5,
                                                                 5, 5, 5, 5, 5, 5, 5, 5, 5, 5};
 
-void update(uint32_t& counter, bool bit, uint32_t limit) {
+void update(uint32_t& stored, bool bit, uint32_t limit) {
+  const uint32_t counter = stored ^ kCounterStart;
   const uint32_t seen = counter & 1023;
   const auto probability = static_cast<int64_t>(counter >> 10);
   const int64_t target = bit ? (1 << 22) - 1 : 0;
   const int64_t moved = probability + ((target - probability) * kTables.step[seen] >> 16);
-  counter = static_cast<uint32_t>(moved) << 10 | std::min(seen + 1, limit);
+  stored = (static_cast<uint32_t>(moved) << 10 | std::min(seen + 1, limit)) ^ kCounterStart;
 }
 
 uint32_t slot(uint32_t codebook, uint32_t node, uint32_t context) {
@@ -98,14 +101,15 @@ struct BitDecoder {
 AdaptiveModel::AdaptiveModel(uint32_t num_codebooks, uint32_t codebook_size)
     : num_codebooks_(num_codebooks),
       codebook_size_(codebook_size),
-      code_bits_(static_cast<uint32_t>(std::bit_width(codebook_size - 1U))) {
+      code_bits_(static_cast<uint32_t>(std::bit_width(codebook_size - 1U))),
+      counters_(std::make_unique_for_overwrite<uint32_t[]>(size_t{kNumInputs} << kTableBits)) {
   reset();
 }
 
 void AdaptiveModel::reset() {
   repeat_history_ = 0;
-  repeat_counters_.assign(8, kCounterStart);
-  counters_.assign(size_t{kNumInputs} << kTableBits, kCounterStart);
+  repeat_counters_.fill(0);
+  std::memset(counters_.get(), 0, sizeof(uint32_t) * (size_t{kNumInputs} << kTableBits));
   weights_.resize(size_t{code_bits_} * kNumInputs * kNumConfidences);
   for (size_t i = 0; i < weights_.size(); ++i) {
     weights_[i] = kFirstWeight * static_cast<int32_t>(i % kNumConfidences);
@@ -121,8 +125,9 @@ bool AdaptiveModel::code_bit(BitCoder& coder, bool bit, const uint32_t (&slots)[
   int64_t sum = 0;
   for (size_t i = 0; i < kNumInputs; ++i) {
     counters[i] = &counters_[(i << kTableBits) + slots[i]];
-    weights[i] = &weights_[(depth * kNumInputs + i) * kNumConfidences + kConfidence[*counters[i] & 1023]];
-    stretched[i] = kTables.stretch[*counters[i] >> 20];
+    const uint32_t counter = *counters[i] ^ kCounterStart;
+    weights[i] = &weights_[(depth * kNumInputs + i) * kNumConfidences + kConfidence[counter & 1023]];
+    stretched[i] = kTables.stretch[counter >> 20];
     sum += int64_t{*weights[i]} * stretched[i];
   }
   const auto x = static_cast<int32_t>(std::clamp<int64_t>(sum >> 16, -kMaxStretch, kMaxStretch));
@@ -170,7 +175,7 @@ void AdaptiveModel::code_frame(BitCoder& coder, std::span<uint16_t> codes) {
     coder.cost = 0.0;
   };
   uint32_t& counter = repeat_counters_[repeat_history_];
-  const uint32_t ones = std::clamp<uint32_t>(counter >> 16, 1, 65535);
+  const uint32_t ones = std::clamp<uint32_t>((counter ^ kCounterStart) >> 16, 1, 65535);
   const bool repeat = coder.code(std::equal(codes.begin(), codes.end(), previous_.begin()), 65536 - ones);
   update(counter, repeat, kRepeatLimit);
   repeat_history_ = (repeat_history_ << 1 | static_cast<uint32_t>(repeat)) & 7;

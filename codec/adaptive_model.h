@@ -9,7 +9,9 @@
 // ordered by frequency of use, most frequent first: then the bits near the top are learned quickest.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -46,11 +48,12 @@ class AdaptiveModel {
   uint32_t num_codebooks_;
   uint32_t codebook_size_;
   uint32_t code_bits_;
-  uint32_t repeat_history_ = 0;         // the last three repeat bits
-  std::vector<uint32_t> repeat_counters_;  // [8]
-  std::vector<uint32_t> counters_;      // [kNumInputs, 2^16]: 22 bits of probability that the bit is 1, 10 of count
-  std::vector<int32_t> weights_;        // [code_bits, kNumInputs, kNumConfidences], 65536 is 1.0
-  std::vector<uint16_t> previous_;      // [num_codebooks], the frame before; zeros at first
+  uint32_t repeat_history_ = 0;  // the last three repeat bits
+  std::array<uint32_t, 8> repeat_counters_;
+  // [kNumInputs, 2^16], as repeat_counters_: 22 bits of probability that the bit is 1, 10 of count.
+  std::unique_ptr<uint32_t[]> counters_;
+  std::vector<int32_t> weights_;  // [code_bits, kNumInputs, kNumConfidences], 65536 is 1.0
+  std::vector<uint16_t> previous_;  // [num_codebooks], the frame before; zeros at first
 };
 
 }  // namespace vqcodec::codec
