@@ -21,7 +21,7 @@ Stack::Stack(runtime::Safetensors& file, const std::string& prefix, const StackC
              int num_sources)
     : config_(config) {
   const int64_t width = config.width, kernel = config.kernel_frames;
-  in_ = load_linear(file, prefix + ".in", in, width);
+  in_ = load_linear(file, prefix + ".in_layer", in, width);
   if (num_sources > 0) source_embedding_ = file.floats(prefix + ".source_embedding", {num_sources, width});
   for (size_t i = 0; i < config.dilations.size(); ++i) {
     const std::string name = prefix + ".blocks." + std::to_string(i);

@@ -16,7 +16,7 @@ namespace vqcodec::vqvae {
 // Immutable weights; see StackImpl in vqvae/train/network.h for the same in LibTorch.
 class Stack {
  public:
-  // Reads the tensors "<prefix>.in.weight", "<prefix>.blocks.0.up.weight", ... Throws Error(kModel) when one is missing
+  // Reads the tensors "<prefix>.in_layer.weight", "<prefix>.blocks.0.up.weight", ... Throws Error(kModel) when one is missing
   // or has another shape.
   Stack(runtime::Safetensors& file, const std::string& prefix, const StackConfig& config, int in, int out,
         int num_sources);

@@ -46,7 +46,7 @@ class ModelBuilder {
   // Weights that keep the level of what goes through, with the names that Stack reads.
   void add_stack(const std::string& prefix, const StackConfig& config, int64_t in, int64_t out, int64_t num_sources) {
     const int64_t width = config.width, inner = width * config.expansion;
-    add_linear(prefix + ".in", in, width);
+    add_linear(prefix + ".in_layer", in, width);
     if (num_sources > 0) add(prefix + ".source_embedding", {num_sources, width}, 0.5F);
     for (size_t i = 0; i < config.dilations.size(); ++i) {
       const std::string name = prefix + ".blocks." + std::to_string(i);

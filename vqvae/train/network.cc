@@ -111,7 +111,8 @@ Tensor BlockImpl::forward(const Tensor& x) {
 }
 
 StackImpl::StackImpl(const StackConfig& config, int in, int out, int num_sources, bool zero_head) {
-  in_layer = register_module("in", torch::nn::Linear(in, config.width));
+  // Not "in": the checkpoint is a TorchScript archive, whose names may not be words of Python.
+  in_layer = register_module("in_layer", torch::nn::Linear(in, config.width));
   if (num_sources > 0) {
     source_embedding = register_parameter("source_embedding", torch::randn({num_sources, config.width}) * 0.1);
   }
