@@ -56,8 +56,7 @@ void encode(const EncodeOptions& options, const Warn& warn) {
   const nlohmann::ordered_json metadata = {{"encoder", "vqcodec " VQCODEC_VERSION},
                                            {"model_name", model_name(*loaded.model)},
                                            {"input",
-                                            {{"format", reader->info().format},
-                                             {"sample_rate_hz", reader->info().source_sample_rate_hz},
+                                            {{"sample_rate_hz", reader->info().source_sample_rate_hz},
                                              {"num_channels", reader->info().source_num_channels}}}};
   const std::string metadata_json = metadata.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const codec::StreamInfo info = encoder.stream_info();

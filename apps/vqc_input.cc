@@ -61,7 +61,8 @@ Error to_error(const std::string& name, const codec::ErrorInfo& error, const std
   if (error.code == Errc::kCodesCrcMismatch) code = ExitCode::kModel;
   if (error.code == Errc::kBadArgument) code = ExitCode::kInternal;
   std::string text = name + ": " + error.message;
-  if (error.byte_offset > 0) text += ", at byte " + std::to_string(error.byte_offset);
+  const std::string place = "at byte " + std::to_string(error.byte_offset);
+  if (error.byte_offset > 0 && error.message.find(place) == std::string::npos) text += ", " + place;
   return Error(code, text + (code == ExitCode::kBadFile || code == ExitCode::kModel ? hint : std::string()));
 }
 

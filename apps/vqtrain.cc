@@ -76,6 +76,9 @@ bool has_fast_bfloat16() {
 bool flag(const po::variables_map& values, const char* name) { return values.count(name) > 0; }
 
 dataset::LoadOptions load_options(const vqvae::ModelConfig& model, double max_seconds, Progress& progress, bool quiet) {
+  if (!(max_seconds >= 0 && max_seconds <= 1e6)) {
+    throw Error(ExitCode::kUsage, "--max-seconds: expected 0 to 1000000");
+  }
   dataset::LoadOptions options;
   options.sample_rate_hz = model.sample_rate_hz;
   options.sources = model.sources;
