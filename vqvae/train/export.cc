@@ -65,8 +65,8 @@ void export_checkpoint(const std::string& checkpoint_path, const std::string& mo
     archive.read("network", network_archive);
     network->load(network_archive);
     archive.read("step", step);
-  } catch (const c10::Error& error) {
-    throw Error(ExitCode::kBadFile, checkpoint_path + ": not a whole checkpoint: " + error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    throw Error(ExitCode::kBadFile, checkpoint_path + ": not a whole checkpoint: " + first_line(error));
   }
   const json facts = {{"recipe", to_json(recipe)}, {"steps", step.item<int64_t>()}};
   export_network(*network, recipe.name, facts.dump(), model_path, options);

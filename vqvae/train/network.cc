@@ -171,6 +171,11 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
   }
 }
 
+std::string first_line(const std::exception& error) {
+  const std::string text = error.what();
+  return text.substr(0, text.find('\n'));
+}
+
 Tensor swap_mid_side(const Tensor& x) {
   const Tensor a = x.select(-2, 0), b = x.select(-2, 1);
   return torch::stack({a + b, a - b}, -2) * std::sqrt(0.5);

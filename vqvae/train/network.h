@@ -5,6 +5,9 @@
 // (inside an autocast region the linear layers compute in bfloat16).
 #pragma once
 
+#include <exception>
+#include <string>
+
 #include "vqvae/config.h"
 #include "vqvae/train/torch.h"
 
@@ -112,6 +115,9 @@ struct ExportOptions;
 // Reorders the codebooks of `network`.
 void export_network(NetworkImpl& network, const std::string& name, const std::string& facts,
                     const std::string& model_path, const ExportOptions& options);
+
+// What an exception says, without the backtrace that LibTorch adds in further lines.
+std::string first_line(const std::exception& error);
 
 // Left and right [..., 2, N] <-> mid and side, orthonormal (its own inverse).
 Tensor swap_mid_side(const Tensor& x);

@@ -83,8 +83,13 @@ struct Trainer::State {
   bool fitted = false;  // analysis and codebooks have been set from data
   std::future<Tensor> next_batch;
   int64_t next_batch_step = -1;
-  // Sums since the last log line.
-  std::vector<std::pair<std::string, double>> sums;
+  // Since the last log line, each with the number of steps that had it.
+  struct Sum {
+    std::string name;
+    double sum;
+    int64_t count;
+  };
+  std::vector<Sum> sums;
   int64_t num_summed = 0;
   double draw_wait_seconds = 0;
 
@@ -180,13 +185,14 @@ struct Trainer::State {
   }
 
   void add_sum(const char* name, double value) {
-    for (auto& [key, sum] : sums) {
-      if (key == name) {
-        sum += value;
+    for (Sum& sum : sums) {
+      if (sum.name == name) {
+        sum.sum += value;
+        ++sum.count;
         return;
       }
     }
-    sums.emplace_back(name, value);
+    sums.push_back({name, value, 1});
   }
 
   double train_step() {
@@ -278,9 +284,8 @@ struct Trainer::State {
     if (!loss.defined()) throw Error(ExitCode::kBadFile, "training.loss: every weight is 0, expected one above 0");
     if ((step + 1) % t.log_every == 0 && quantize.quantize) {
       const Tensor codes = quantized.codes;
-      add_sum("perplexity_first", static_cast<double>(t.log_every) * perplexity(codes.select(-1, 0), model().codebook_size));
-      add_sum("perplexity_last", static_cast<double>(t.log_every) *
-                                     perplexity(codes.select(-1, model().num_codebooks - 1), model().codebook_size));
+      add_sum("perplexity_first", perplexity(codes.select(-1, 0), model().codebook_size));
+      add_sum("perplexity_last", perplexity(codes.select(-1, model().num_codebooks - 1), model().codebook_size));
     }
     return loss;
   }
@@ -443,7 +448,11 @@ struct Trainer::State {
     archive.write("recipe", c10::IValue(to_json(recipe).dump()));
     archive.write("name", c10::IValue(recipe.name));
     const std::string temporary = checkpoint_path() + ".tmp";
-    archive.save_to(temporary);
+    try {
+      archive.save_to(temporary);
+    } catch (const std::exception& error) {
+      throw Error(ExitCode::kIo, temporary + ": cannot be written (disk full?): " + first_line(error));
+    }
     std::error_code error;
     fs::rename(temporary, checkpoint_path(), error);
     if (error) throw Error(ExitCode::kIo, checkpoint_path() + ": cannot be written: " + error.message());
@@ -457,17 +466,21 @@ struct Trainer::State {
                       "); resume with the same config, or choose another --out folder. Differences: " +
                       json::diff(to_json(saved), to_json(recipe)).dump().substr(0, 300));
     }
-    torch::serialize::InputArchive archive, network_archive, optimizer_archive;
-    archive.load_from(checkpoint_path(), device);
-    archive.read("network", network_archive);
-    archive.read("optimizer", optimizer_archive);
-    network->load(network_archive);
-    optimizer->load(optimizer_archive);
-    Tensor value;
-    archive.read("step", value);
-    step = value.item<int64_t>();
-    archive.read("fitted", value);
-    fitted = value.item<bool>();
+    try {
+      torch::serialize::InputArchive archive, network_archive, optimizer_archive;
+      archive.load_from(checkpoint_path(), device);
+      archive.read("network", network_archive);
+      archive.read("optimizer", optimizer_archive);
+      network->load(network_archive);
+      optimizer->load(optimizer_archive);
+      Tensor saved_step, saved_fitted;
+      archive.read("step", saved_step);
+      archive.read("fitted", saved_fitted);
+      step = saved_step.item<int64_t>();
+      fitted = saved_fitted.item<bool>();
+    } catch (const c10::Error& error) {
+      throw Error(ExitCode::kBadFile, checkpoint_path() + ": not a whole checkpoint: " + error.what_without_backtrace());
+    }
   }
 };
 
@@ -522,7 +535,7 @@ int64_t Trainer::run() {
       const double seconds = seconds_since(last_log);
       last_log = Clock::now();
       Scalars scalars;
-      for (const auto& [name, sum] : s.sums) scalars.emplace_back(name, sum / static_cast<double>(s.num_summed));
+      for (const auto& [name, sum, count] : s.sums) scalars.emplace_back(name, sum / static_cast<double>(count));
       const double audio_seconds = static_cast<double>(s.num_summed * t.batch_size * t.crop_frames) *
                                    s.model().hop_samples / s.model().sample_rate_hz;
       scalars.emplace_back("audio_seconds_per_second", audio_seconds / seconds);
@@ -552,10 +565,12 @@ Recipe checkpoint_recipe(const std::string& path) {
     archive.read("recipe", recipe);
     archive.read("name", name);
     return parse_recipe(json::parse(recipe.toStringRef()), name.toStringRef(), path);
-  } catch (const c10::Error& error) {
-    throw Error(ExitCode::kBadFile, path + ": not a checkpoint of vqtrain: " + error.what_without_backtrace());
+  } catch (const Error&) {
+    throw;
   } catch (const json::exception& error) {
     throw Error(ExitCode::kBadFile, path + ": the recipe in the checkpoint is damaged: " + error.what());
+  } catch (const std::exception& error) {
+    throw Error(ExitCode::kBadFile, path + ": not a checkpoint of vqtrain: " + first_line(error));
   }
 }
 
