@@ -13,6 +13,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr int kStftSize = 2048;  // vqvae/train/losses.cc
+
 // One list of fields for reading and for writing, so that the two cannot differ.
 template <class Visitor>
 void visit_loss(LossWeights& loss, Visitor&& real) {
@@ -101,6 +103,12 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   }
   if (t.unquantized_steps > 0 && recipe.model.quantizer_kind != QuantizerKind::kResidual) {
     training.fail("unquantized_steps", std::to_string(t.unquantized_steps), "0 for a quantizer of kind \"gumbel\"");
+  }
+  const bool with_stft = t.loss.select_stft > 0 || t.loss.complement_stft > 0;
+  if (with_stft && (t.crop_frames - 1) * recipe.model.hop_samples < kStftSize) {
+    training.fail("crop_frames", std::to_string(t.crop_frames),
+                  "at least " + std::to_string(1 + (kStftSize + recipe.model.hop_samples - 1) / recipe.model.hop_samples) +
+                      ", so that the STFT of the loss has a window to look at");
   }
   training.finish();
   reader.finish();
