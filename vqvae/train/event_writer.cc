@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <span>
 
 #include <boost/crc.hpp>
@@ -74,8 +75,11 @@ std::string encode_event(double wall_time_seconds, int64_t step, const Scalars& 
 EventWriter::EventWriter(const std::string& folder) : folder_(folder) {
   const double now = unix_seconds();
   lines_.open(folder + "/log.jsonl", std::ios::app);
-  events_.open(folder + "/events.out.tfevents." + std::to_string(static_cast<int64_t>(now)) + ".vqtrain",
-               std::ios::binary);
+  // A run that was resumed within a second must not overwrite its own events.
+  auto second = static_cast<int64_t>(now);
+  const auto path = [&] { return folder + "/events.out.tfevents." + std::to_string(second) + ".vqtrain"; };
+  while (std::filesystem::exists(path())) ++second;
+  events_.open(path(), std::ios::binary);
   if (!lines_ || !events_) throw Error(ExitCode::kIo, folder + ": log files cannot be written");
   write_record(encode_event(now, 0, {}));
 }
