@@ -106,6 +106,13 @@ TEST(Recipe, ValuesOutOfRangeAreRefusedWithTheRange) {
   EXPECT_THAT(error_of({{"training", {{"mix", {{"min_speed", 1.2}, {"max_speed", 0.9}}}}}}), HasSubstr("max_speed"));
   EXPECT_THAT(error_of({{"model", {{"encoder", {{"kind", "direct"}}}}}, {"training", {{"separation_steps", 5}}}}),
               HasSubstr("separation_steps"));
+  json short_crop = {{"model", {{"hop_samples", 64}, {"num_code_bins", 64}, {"encoder", {{"num_fine_bins", 64}}}}},
+                     {"training", {{"crop_frames", 32}}}};
+  EXPECT_THAT(error_of(short_crop), HasSubstr("\"crop_frames\" is 32, expected at least 33"));
+  short_crop["training"]["crop_frames"] = 33;
+  EXPECT_EQ(error_of(short_crop), "");
+  short_crop["training"] = {{"crop_frames", 8}, {"loss", {{"select_stft", 0}, {"complement_stft", 0}}}};
+  EXPECT_EQ(error_of(short_crop), "");
   EXPECT_THAT(error_of(json::array()), HasSubstr("a JSON object"));
   EXPECT_THAT(error_of({{"model", 7}}), HasSubstr("a JSON object"));
 }

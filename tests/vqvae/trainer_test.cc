@@ -1,0 +1,434 @@
+// The training loop: phases, resuming, checkpoints, logs. Everything on one thread and on songs made here.
+#include "vqvae/train/torch.h"
+
+#include "vqvae/train/trainer.h"
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/base/expect_error.h"
+#include "tests/base/temp_dir.h"
+#include "tests/vqvae/codec_test_util.h"
+
+namespace vqcodec::vqvae::train {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr int kRate = 8000;
+
+dataset::Song test_song(const std::string& name, int64_t num_samples, int num_sources, uint64_t seed) {
+  dataset::Song song;
+  song.name = name;
+  song.num_frames = num_samples;
+  for (int s = 0; s < num_sources; ++s) {
+    std::vector<int16_t> stem;
+    for (const float value : synthetic_song(num_samples, seed + static_cast<uint64_t>(s))) {
+      stem.push_back(static_cast<int16_t>(value * static_cast<float>(8000 * (s + 1))));
+    }
+    song.stems.push_back(stem);
+    std::vector<int64_t> active;
+    for (int64_t at = 0; at + kRate <= num_samples; at += kRate) active.push_back(at);
+    song.active_frames.push_back(active);
+  }
+  return song;
+}
+
+// Small enough for a step in some milliseconds.
+Recipe small_recipe(EncoderKind encoder, QuantizerKind quantizer) {
+  Recipe recipe;
+  recipe.name = "small";
+  recipe.model = tiny_config_of(encoder, quantizer);
+  recipe.model.sample_rate_hz = kRate;
+  recipe.model.sources = {"bass", "drums"};
+  TrainConfig& t = recipe.training;
+  t.batch_size = 2;
+  t.crop_frames = 16;
+  const bool masks = encoder == EncoderKind::kMasks, residual = quantizer == QuantizerKind::kResidual;
+  t.separation_steps = masks ? 3 : 0;
+  t.unquantized_steps = residual ? 2 : 0;
+  t.joint_steps = 10 - t.separation_steps - t.unquantized_steps;
+  t.fit_items = 4;
+  t.kmeans_iterations = 3;
+  t.learning_rate = 1e-3;
+  t.final_learning_rate_ratio = 0.1;
+  t.warmup_steps = 1;
+  t.loss = {.select = 1,
+            .complement = 1,
+            .select_stft = 1,
+            .complement_stft = 1,
+            .decoded_sources = 1,
+            .decoded_mixture = 1,
+            .separation = masks ? 1.0 : 0.0,
+            .commitment = residual ? 1.0 : 0.0};
+  t.mix.min_speed = 0.9;
+  t.mix.max_speed = 1.1;
+  t.log_every = 2;
+  t.validate_every = 5;
+  t.checkpoint_every = 4;
+  t.validation_seconds = 3;
+  return recipe;
+}
+
+class TrainerTest : public testing::Test {
+ protected:
+  TrainOptions options(const std::string& folder) {
+    TrainOptions result;
+    result.out_folder = folder_ / folder;
+    result.num_threads = 1;
+    return result;
+  }
+  std::unique_ptr<Trainer> make(const Recipe& recipe, const std::string& folder) {
+    return std::make_unique<Trainer>(recipe, training_, validation_, options(folder));
+  }
+  std::vector<json> log_of(const std::string& folder) {
+    std::istringstream lines(read_bytes(folder_ / (folder + "/log.jsonl")));
+    std::vector<json> all;
+    for (std::string line; std::getline(lines, line);) all.push_back(json::parse(line));
+    return all;
+  }
+  std::string export_bytes(const std::string& folder, bool half = false) {
+    ExportOptions export_options;
+    export_options.half = half;
+    export_options.force = true;
+    export_checkpoint(folder_ / (folder + "/checkpoint.pt"), folder_ / "export.safetensors", export_options);
+    return read_bytes(folder_ / "export.safetensors");
+  }
+
+  TempDir folder_;
+  std::vector<dataset::WeightedSongs> training_{
+      {{test_song("a", 3 * kRate, 2, 1), test_song("b", 2 * kRate, 2, 7)}, 1.0}};
+  std::vector<dataset::Song> validation_{test_song("v", 3 * kRate, 2, 20)};
+};
+
+class TrainerOfKind : public TrainerTest, public testing::WithParamInterface<KindOfModel> {};
+
+TEST_P(TrainerOfKind, AnInterruptedRunGoesOnWithTheSameLosses) {
+  const Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
+  std::vector<uint64_t> losses;
+  {
+    const auto trainer = make(recipe, "whole");
+    for (int i = 0; i < 10; ++i) losses.push_back(std::bit_cast<uint64_t>(trainer->step()));
+    EXPECT_EQ(trainer->current_step(), 10);
+    trainer->save_checkpoint();
+  }
+  EXPECT_NE(losses[0], losses[1]);
+  // Interrupted in every phase.
+  for (const int interrupt : {2, 4, 8}) {
+    const std::string folder = "cut" + std::to_string(interrupt);
+    std::vector<uint64_t> again;
+    {
+      const auto trainer = make(recipe, folder);
+      for (int i = 0; i < interrupt; ++i) again.push_back(std::bit_cast<uint64_t>(trainer->step()));
+      trainer->save_checkpoint();
+      trainer->step();  // lost
+    }
+    const auto trainer = make(recipe, folder);
+    EXPECT_EQ(trainer->current_step(), interrupt);
+    for (int i = interrupt; i < 10; ++i) again.push_back(std::bit_cast<uint64_t>(trainer->step()));
+    EXPECT_EQ(again, losses) << "interrupted after " << interrupt;
+    trainer->save_checkpoint();
+    EXPECT_TRUE(export_bytes(folder) == export_bytes("whole")) << "interrupted after " << interrupt;
+  }
+}
+
+TEST_P(TrainerOfKind, ExportsModelsThatEncodeAndDecode) {
+  const Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
+  const auto trainer = make(recipe, "run");
+  for (int i = 0; i < 10; ++i) trainer->step();
+  trainer->save_checkpoint();
+  const std::string checkpoint = folder_ / "run/checkpoint.pt", path = folder_ / "m.safetensors";
+  ExportOptions export_options;
+  export_options.description = "a test";
+  export_checkpoint(checkpoint, path, export_options);
+  const auto half = Model::load(path);
+  EXPECT_EQ(half->config(), recipe.model);
+  EXPECT_EQ(half->metadata().at("name"), "small");
+  EXPECT_EQ(half->metadata().at("licence"), "Apache-2.0");
+  EXPECT_EQ(half->metadata().at("description"), "a test");
+  const json facts = json::parse(half->metadata().at("training"));
+  EXPECT_EQ(facts["steps"], 10);
+  EXPECT_EQ(facts["recipe"], to_json(recipe));
+  EXPECT_ERROR(export_checkpoint(checkpoint, path, export_options), ExitCode::kUsage, HasSubstr("--force"));
+  export_options.force = true;
+  export_options.half = false;
+  const std::string before = read_bytes(path);
+  export_checkpoint(checkpoint, path, export_options);
+  EXPECT_GT(read_bytes(path).size(), before.size() * 3 / 2);
+  const auto full = Model::load(path);
+
+  runtime::ThreadPool pool(1);
+  const auto song = synthetic_song(kRate);
+  for (const auto& model : {half, full}) {
+    const auto samples = decode(model, encode(model, song, {}, pool), {}, pool)[0];
+    double energy = 0;
+    for (const float sample : samples) energy += static_cast<double>(sample) * sample;
+    EXPECT_GT(energy, 0);
+    EXPECT_TRUE(std::isfinite(energy));
+  }
+}
+
+TEST_P(TrainerOfKind, OneBatchOverfits) {
+  // Songs as long as a crop, without any change of level or speed: every step has the same two items.
+  Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
+  TrainConfig& t = recipe.training;
+  t.separation_steps = t.unquantized_steps = 0;
+  t.joint_steps = 150;
+  t.batch_size = 1;
+  t.learning_rate = 1e-2;
+  t.basis_learning_rate_ratio = 0.3;
+  t.nested_dropout = 0;
+  t.temperature_start = 1;
+  t.temperature_end = 0.3;
+  t.loss = {.select = 0,
+            .complement = 0,
+            .select_stft = 0,
+            .complement_stft = 0,
+            .decoded_sources = 1,
+            .separation = recipe.model.encoder_kind == EncoderKind::kMasks ? 1.0 : 0.0};
+  t.mix = {.coherent_share = 1,
+           .silent_probability = 0,
+           .gain_deviation_db = 0,
+           .song_gain_deviation_db = 0,
+           .swap_channels = false,
+           .flip_polarity = false};
+  training_ = {{{test_song("a", 17 * 256 + 1, 2, 1)}, 1.0}};
+  for (auto& active : training_[0].songs[0].active_frames) active = {0};
+  const auto trainer = make(recipe, "one");
+  double first = 0, last = 0;
+  for (int i = 0; i < 150; ++i) {
+    const double loss = trainer->step();
+    if (i < 5) first += loss / 5;
+    if (i >= 145) last += loss / 5;
+  }
+  std::printf("%s: %.3f -> %.3f\n", GetParam().name, first, last);
+  // In units of 10 dB.
+  EXPECT_LT(last, first - 0.3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, TrainerOfKind, testing::ValuesIn(kKinds),
+                         [](const auto& kind) { return std::string(kind.param.name); });
+
+TEST_F(TrainerTest, RunLogsValidatesAndWritesCheckpoints) {
+  const Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  std::vector<std::string> texts;
+  TrainOptions run = options("run");
+  run.on_log = [&](int64_t step, int64_t total, const std::string& text) {
+    EXPECT_LE(step, total);
+    EXPECT_EQ(total, 10);
+    texts.push_back(text);
+  };
+  Trainer trainer(recipe, training_, validation_, run);
+  EXPECT_EQ(trainer.total_steps(), 10);
+  EXPECT_EQ(trainer.run(), 10);
+  const std::vector<json> log = log_of("run");
+  std::map<std::string, std::vector<int>> steps;
+  for (const json& line : log) steps[line["kind"]].push_back(line["step"]);
+  EXPECT_EQ(steps["training"], (std::vector<int>{2, 4, 6, 8, 10}));
+  EXPECT_EQ(steps["validation"], (std::vector<int>{3, 5, 10}));  // the end of the separation, every 5, the end
+  const json& last = *std::find_if(log.rbegin(), log.rend(), [](const json& line) { return line["kind"] == "training"; });
+  for (const char* key : {"loss", "learning_rate", "separation", "decoded_sources", "decoded_mixture", "select", "complement",
+                          "select_stft", "complement_stft", "commitment", "perplexity_first", "perplexity_last",
+                          "audio_seconds_per_second"}) {
+    ASSERT_TRUE(last.contains(key)) << key;
+    EXPECT_TRUE(last[key].is_number()) << key;
+  }
+  EXPECT_GE(last["perplexity_first"].get<double>(), 1);
+  EXPECT_LE(last["perplexity_first"].get<double>(), 32);
+  EXPECT_GT(last["audio_seconds_per_second"].get<double>(), 0);
+  EXPECT_FALSE(log[0].contains("select")) << "masks are trained alone first";
+  const json& validation = log.back();
+  EXPECT_EQ(validation["kind"], "validation");
+  for (const char* key : {"masks_bass", "masks_drums", "masks_average", "bass", "drums", "average", "mixture"}) {
+    EXPECT_TRUE(validation.contains(key)) << key;
+  }
+  EXPECT_NEAR(validation["average"].get<double>(), (validation["bass"].get<double>() + validation["drums"].get<double>()) / 2,
+              1e-9);
+  EXPECT_THAT(texts, testing::Contains(HasSubstr("validation: ")));
+  EXPECT_THAT(texts, testing::Contains(HasSubstr("k-means")));
+  EXPECT_EQ(Trainer(recipe, training_, validation_, options("run")).current_step(), 10);
+}
+
+TEST_F(TrainerTest, LossTermsAreThoseOfThePaper) {
+  // The first step of the same network and batch under other subsets and weights.
+  const auto terms = [&](double subset_probability, const LossWeights& loss, const std::string& folder) {
+    Recipe recipe = small_recipe(EncoderKind::kDirect, QuantizerKind::kGumbel);
+    recipe.training.subset_probability = subset_probability;
+    recipe.training.loss = loss;
+    recipe.training.log_every = 1;
+    recipe.training.joint_steps = 1;
+    validation_.clear();
+    make(recipe, folder)->run();
+    return log_of(folder)[0];
+  };
+  const LossWeights paper;  // 1 each for select, complement and their STFTs
+  const json all = terms(1, paper, "all"), none = terms(0, paper, "none"), some = terms(0.5, paper, "some");
+  // Everything selected: the complement is empty. Nothing selected: the other way round.
+  EXPECT_GT(all["select"].get<double>(), 0);
+  EXPECT_EQ(all["complement"], 0.0);
+  EXPECT_EQ(all["complement_stft"], 0.0);
+  EXPECT_EQ(none["select"], 0.0);
+  EXPECT_EQ(none["complement"], all["select"]);
+  EXPECT_EQ(none["complement_stft"], all["select_stft"]);
+  // A subset and its complement make up the mixture: the sum of their errors is at least the mixture's.
+  EXPECT_GE(some["select"].get<double>() + some["complement"].get<double>(), all["select"].get<double>() * (1 - 1e-5));
+  EXPECT_NEAR(some["loss"].get<double>(),
+              some["select"].get<double>() + some["complement"].get<double>() + some["select_stft"].get<double>() +
+                  some["complement_stft"].get<double>(),
+              1e-5 * some["loss"].get<double>());
+  // Weights, and the two ablations.
+  const json weighted = terms(0.5, {.select = 10, .complement = 0, .select_stft = 0.5, .complement_stft = 0}, "weighted");
+  EXPECT_NEAR(weighted["loss"].get<double>(), 10 * some["select"].get<double>() + 0.5 * some["select_stft"].get<double>(),
+              1e-5 * weighted["loss"].get<double>());
+  EXPECT_FALSE(weighted.contains("complement"));
+  const json no_stft = terms(0.5, {.select = 1, .complement = 1, .select_stft = 0, .complement_stft = 0}, "no_stft");
+  EXPECT_EQ(no_stft["select"], some["select"]);
+  EXPECT_FALSE(no_stft.contains("select_stft"));
+  EXPECT_ERROR(terms(0.5, {.select = 0, .complement = 0, .select_stft = 0, .complement_stft = 0}, "nothing"),
+               ExitCode::kBadFile, HasSubstr("every weight is 0"));
+}
+
+TEST_F(TrainerTest, AStopIsACheckpoint) {
+  const Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  const std::atomic<bool> stop{true};
+  TrainOptions run = options("run");
+  run.stop = &stop;
+  EXPECT_EQ(Trainer(recipe, training_, validation_, run).run(), 1);
+  run.stop = nullptr;
+  run.max_minutes = 1e-9;
+  EXPECT_EQ(Trainer(recipe, training_, validation_, run).run(), 2);
+  EXPECT_EQ(make(recipe, "run")->current_step(), 2);
+}
+
+TEST_F(TrainerTest, DamagedAndForeignCheckpointsAreRefused) {
+  const Recipe recipe = small_recipe(EncoderKind::kDirect, QuantizerKind::kResidual);
+  const std::string path = folder_ / "run/checkpoint.pt";
+  {
+    const auto trainer = make(recipe, "run");
+    trainer->step();
+    trainer->save_checkpoint();
+  }
+  const std::string whole = read_bytes(path);
+  EXPECT_EQ(to_json(checkpoint_recipe(path)), to_json(recipe));
+  EXPECT_EQ(checkpoint_recipe(path).name, "small");
+  const auto expect_refused = [&] {
+    EXPECT_ERROR(make(recipe, "run"), ExitCode::kBadFile, HasSubstr(path));
+    EXPECT_ERROR(export_checkpoint(path, folder_ / "m.safetensors", {}), ExitCode::kBadFile, HasSubstr(path));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "m.safetensors"));
+  };
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{100}, whole.size() / 2, whole.size() - 1}) {
+    SCOPED_TRACE(size);
+    write_bytes(path, whole.substr(0, size));
+    expect_refused();
+  }
+  write_bytes(path, std::string(whole.size(), 'x'));
+  expect_refused();
+  {  // a whole archive of something else
+    torch::serialize::OutputArchive archive;
+    archive.write("weights", torch::ones({3}));
+    archive.save_to(path);
+  }
+  expect_refused();
+  {  // the recipe of ours, without the network
+    torch::serialize::OutputArchive archive;
+    archive.write("recipe", c10::IValue(to_json(recipe).dump()));
+    archive.write("name", c10::IValue("small"));
+    archive.save_to(path);
+  }
+  expect_refused();
+  EXPECT_ERROR(checkpoint_recipe(folder_ / "none.pt"), ExitCode::kIo, HasSubstr("none.pt"));
+  write_bytes(path, whole);
+  Recipe other = recipe;
+  other.training.learning_rate = 0.5;
+  EXPECT_ERROR(make(other, "run"), ExitCode::kBadFile,
+               AllOf(HasSubstr("another recipe (small)"), HasSubstr("learning_rate")));
+  EXPECT_EQ(make(recipe, "run")->current_step(), 1);
+}
+
+TEST_F(TrainerTest, ACheckpointThatCannotBeWrittenLeavesTheOldOne) {
+  const Recipe recipe = small_recipe(EncoderKind::kDirect, QuantizerKind::kResidual);
+  const auto trainer = make(recipe, "run");
+  trainer->step();
+  trainer->save_checkpoint();
+  const std::string before = read_bytes(folder_ / "run/checkpoint.pt");
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run")) {
+    EXPECT_FALSE(entry.path().string().ends_with(".tmp")) << entry.path();
+  }
+  trainer->step();
+  std::filesystem::create_directory(folder_ / "run/checkpoint.pt.tmp");  // where the new one would be written first
+  EXPECT_ERROR(trainer->save_checkpoint(), ExitCode::kIo, HasSubstr("checkpoint.pt"));
+  EXPECT_TRUE(read_bytes(folder_ / "run/checkpoint.pt") == before);
+}
+
+TEST_F(TrainerTest, BadOptionsAreRefused) {
+  const Recipe recipe = small_recipe(EncoderKind::kDirect, QuantizerKind::kResidual);
+  if (!torch::cuda::is_available()) {
+    TrainOptions cuda = options("cuda");
+    cuda.use_cuda = true;
+    EXPECT_ERROR(Trainer(recipe, training_, validation_, cuda), ExitCode::kUsage, HasSubstr("--device cpu"));
+  }
+  write_bytes(folder_ / "file", "x");
+  EXPECT_ERROR(make(recipe, "file/run"), ExitCode::kIo, HasSubstr("file/run"));
+  training_[0].songs[0].active_frames[1].clear();
+  training_[0].songs[1].active_frames[1].clear();
+  EXPECT_ERROR(make(recipe, "silent"), ExitCode::kBadFile, HasSubstr("sounds in no song"));
+}
+
+TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
+  const char* root = std::getenv("VQCODEC_SOURCE_DIR");
+  ASSERT_NE(root, nullptr);
+  training_ = {{{test_song("a", 3 * kRate, 4, 1)}, 1.0}};
+  validation_ = {test_song("v", 2 * kRate, 4, 20)};
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(root) + "/configs")) {
+    SCOPED_TRACE(entry.path().string());
+    Recipe recipe = load_recipe(entry.path().string());
+    const ModelConfig tiny = tiny_config();
+    ModelConfig& model = recipe.model;
+    model.sample_rate_hz = kRate;
+    model.hop_samples = tiny.hop_samples;
+    model.num_fine_bins = tiny.num_fine_bins;
+    model.coarse_bins = tiny.coarse_bins;
+    model.num_code_bins = tiny.num_code_bins;
+    model.codebook_size = tiny.codebook_size;
+    model.code_dim = tiny.code_dim;
+    for (StackConfig* stack : {&model.encoder, &model.analysis, &model.synthesis}) stack->width = 16;
+    TrainConfig& t = recipe.training;
+    t.separation_steps = std::min<int64_t>(t.separation_steps, 1);
+    t.unquantized_steps = std::min<int64_t>(t.unquantized_steps, 1);
+    t.joint_steps = 2;
+    t.batch_size = 2;
+    t.crop_frames = 16;
+    t.fit_items = 2;
+    t.log_every = 1;
+    const std::string name = entry.path().stem().string();
+    EXPECT_EQ(make(recipe, name)->run(), t.separation_steps + t.unquantized_steps + 2);
+    for (const json& line : log_of(name)) {
+      if (line["kind"] == "training") {
+        EXPECT_TRUE(line["loss"].is_number()) << line;
+      }
+    }
+    EXPECT_NO_THROW(export_bytes(name, true));
+  }
+}
+
+TEST_F(TrainerTest, Bfloat16TrainsToSimilarLosses) {
+  const Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  const auto whole = make(recipe, "float32");
+  TrainOptions half = options("bfloat16");
+  half.precision = Precision::kBfloat16;
+  Trainer trainer(recipe, training_, validation_, half);
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(trainer.step(), whole->step(), 0.02) << "step " << i;
+  for (int i = 3; i < 10; ++i) EXPECT_TRUE(std::isfinite(trainer.step()));
+}
+
+}  // namespace
+}  // namespace vqcodec::vqvae::train

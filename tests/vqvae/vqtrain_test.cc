@@ -1,0 +1,172 @@
+// vqtrain as a person runs it.
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "audio/writer.h"
+#include "tests/base/temp_dir.h"
+#include "tests/vqvae/codec_test_util.h"
+#include "vqvae/train/train_config.h"
+
+namespace vqcodec {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct Result {
+  int exit_code = -1;
+  std::string out, err;
+};
+
+class VqtrainTest : public testing::Test {
+ protected:
+  Result run(const std::string& arguments) {
+    const char* folder = std::getenv("VQCODEC_BIN_DIR");
+    if (folder == nullptr) throw std::runtime_error("VQCODEC_BIN_DIR is not set");
+    const std::string command = std::string("OMP_NUM_THREADS=1 '") + folder + "/vqtrain' " + arguments + " >'" +
+                                (folder_ / "out") + "' 2>'" + (folder_ / "err") + "' </dev/null";
+    const int status = std::system(command.c_str());
+    Result result{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_bytes(folder_ / "out"), read_bytes(folder_ / "err")};
+    return result;
+  }
+  void expect_error(const std::string& arguments, int exit_code, const testing::Matcher<std::string>& message) {
+    SCOPED_TRACE(arguments);
+    const Result result = run(arguments);
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_THAT(result.err, AllOf(message, testing::StartsWith("vqtrain: "), testing::Not(HasSubstr("internal"))));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+  void write_stem(const std::string& path, int64_t num_samples, uint64_t seed) {
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    auto writer = audio::AudioWriter::open(path, {.sample_rate_hz = 8000});
+    writer->write(vqvae::synthetic_song(num_samples, seed));
+    writer->finish();
+  }
+  void write_recipe(const std::string& name, int64_t joint_steps) {
+    vqvae::ModelConfig model = vqvae::tiny_config();
+    model.sample_rate_hz = 8000;
+    model.sources = {"bass", "drums"};
+    vqvae::train::Recipe recipe{name, model, {}};
+    recipe.training.batch_size = 2;
+    recipe.training.crop_frames = 16;
+    recipe.training.separation_steps = 1;
+    recipe.training.joint_steps = joint_steps;
+    recipe.training.fit_items = 2;
+    recipe.training.log_every = 1;
+    recipe.training.checkpoint_every = 1;
+    write_bytes(folder_ / (name + ".json"), to_json(recipe).dump());
+  }
+  std::string at(const std::string& name) const { return folder_ / name; }
+
+  TempDir folder_;
+};
+
+TEST_F(VqtrainTest, HelpListsEveryOption) {
+  EXPECT_EQ(run("").exit_code, 1);
+  const Result all = run("--help");
+  EXPECT_EQ(all.exit_code, 0);
+  EXPECT_THAT(all.out, AllOf(HasSubstr("vqvae"), HasSubstr("export"), HasSubstr("validate"), HasSubstr("Exit codes")));
+  const std::pair<const char*, std::vector<const char*>> commands[] = {
+      {"vqvae", {"--config", "--data", "--validation", "--out", "--device", "--precision", "--threads", "--max-minutes",
+                 "--max-seconds", "--quiet", "--help"}},
+      {"export", {"--checkpoint", "--out", "--float32", "--licence", "--description", "--force", "--quiet", "--help"}},
+      {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}}};
+  for (const auto& [command, options] : commands) {
+    const Result result = run(std::string(command) + " --help");
+    EXPECT_EQ(result.exit_code, 0);
+    for (const char* option : options) EXPECT_THAT(result.out, HasSubstr(option)) << command;
+  }
+}
+
+TEST_F(VqtrainTest, WrongOptionsExitWith1) {
+  expect_error("train", 1, HasSubstr("unknown command \"train\""));
+  expect_error("vqvae --config c.json --data d --out o --learning-rate 1", 1,
+               AllOf(HasSubstr("--learning-rate"), HasSubstr("vqtrain vqvae --help")));
+  expect_error("vqvae --data d --out o", 1, HasSubstr("--config"));
+  expect_error("export --out o", 1, HasSubstr("--checkpoint"));
+  write_recipe("r", 1);
+  const std::string common = "vqvae --config " + at("r.json") + " --out " + at("run") + " --data ";
+  expect_error(common + at("songs") + "=0", 1, HasSubstr("weight above 0"));
+  expect_error(common + "x --device tpu", 1, HasSubstr("cpu or cuda"));
+  expect_error(common + "x --precision half", 1, HasSubstr("auto, float32 or bfloat16"));
+  expect_error(common + "x --threads -1", 1, HasSubstr("--threads"));
+  expect_error(common + "x --max-seconds -1", 1, HasSubstr("--max-seconds"));
+}
+
+TEST_F(VqtrainTest, MissingAndBadFilesExitWith2And3) {
+  write_recipe("r", 1);
+  const std::string out = " --out " + at("run");
+  expect_error("vqvae --config " + at("none.json") + " --data " + at("songs") + out, 2, HasSubstr("none.json"));
+  expect_error("vqvae --config " + at("r.json") + " --data " + at("songs") + out, 2, HasSubstr(at("songs")));
+  std::filesystem::create_directory(at("songs"));
+  expect_error("vqvae --config " + at("r.json") + " --data " + at("songs") + out, 3, HasSubstr("no song found"));
+  write_bytes(at("bad.json"), R"({"model": {"hop": 3}})");
+  expect_error("vqvae --config " + at("bad.json") + " --data " + at("songs") + out, 3, HasSubstr("unknown key \"hop\""));
+  expect_error("export --checkpoint " + at("none.pt") + " --out " + at("m.safetensors"), 2, HasSubstr("none.pt"));
+  expect_error("validate --model " + at("none.safetensors") + " --data " + at("songs"), 4, HasSubstr("none.safetensors"));
+}
+
+TEST_F(VqtrainTest, TrainsResumesExportsAndValidates) {
+  write_stem(at("songs/a/bass.wav"), 3 * 8000, 1);
+  write_stem(at("songs/a/drums.flac"), 3 * 8000 - 5, 2);
+  write_stem(at("songs/b/drums.wav"), 2 * 8000, 3);
+  write_recipe("r", 4);
+  const std::string train = "vqvae --config " + at("r.json") + " --data " + at("songs") + "=2 --validation " + at("songs") +
+                            " --out " + at("run") + " --threads 1 --precision float32";
+  const Result first = run(train + " --max-minutes 0.000001");
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("1 of 5 steps"));
+  EXPECT_THAT(first.err, HasSubstr("padded with silence"));
+  const Result second = run(train);
+  ASSERT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_THAT(second.out, AllOf(HasSubstr("[2/5"), HasSubstr("5 of 5 steps")));
+  std::istringstream log(read_bytes(at("run/log.jsonl")));
+  std::vector<int> steps;
+  for (std::string line; std::getline(log, line);) {
+    const json entry = json::parse(line);
+    if (entry["kind"] == "training") steps.push_back(entry["step"]);
+  }
+  EXPECT_EQ(steps, (std::vector<int>{1, 2, 3, 4, 5}));
+  EXPECT_TRUE(std::filesystem::exists(at("run/checkpoint.pt")));
+
+  write_recipe("r", 5);
+  expect_error(train + " --quiet", 3, AllOf(HasSubstr("another recipe"), HasSubstr("joint_steps")));
+
+  const std::string export_model = "export --checkpoint " + at("run/checkpoint.pt") + " --out " + at("m.safetensors");
+  const Result exported = run(export_model + " --description 'two songs'");
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const auto model = vqvae::Model::load(at("m.safetensors"));
+  EXPECT_THAT(exported.out, HasSubstr(runtime::to_hex(model->id())));
+  EXPECT_EQ(model->metadata().at("description"), "two songs");
+  expect_error(export_model, 1, HasSubstr("--force"));
+  EXPECT_EQ(run(export_model + " --force --quiet").out, "");
+
+  const std::string validate = "validate --model " + at("m.safetensors") + " --data " + at("songs") + " --quiet";
+  const Result report = run(validate + " --json --threads 1");
+  ASSERT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_EQ(report.err, "");
+  const json parsed = json::parse(report.out);
+  EXPECT_EQ(parsed["songs"].size(), 2U);
+  EXPECT_EQ(parsed["songs"][0]["song"], "a");
+  EXPECT_EQ(parsed["songs"][0]["bass"]["windows"], 3);
+  EXPECT_TRUE(parsed["songs"][0]["mixture_db"].is_number());
+  EXPECT_TRUE(parsed["songs"][1]["bass"]["sdr_db"].is_null());
+  const Result table = run(validate + " --quality 1");
+  EXPECT_EQ(table.exit_code, 0);
+  EXPECT_THAT(table.out, AllOf(HasSubstr("bass"), HasSubstr("mixture"), HasSubstr("\na ")));
+  expect_error(validate + " --quality 9", 1, HasSubstr("9 codebooks: this model has 3"));
+}
+
+}  // namespace
+}  // namespace vqcodec
