@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 // Indices into the file's sources, ascending.
-std::vector<uint32_t> choose_sources(const DecodeOptions& options, const codec::StreamInfo& info, const std::string& name) {
+std::vector<uint32_t> choose_sources(const DecodeOptions& options, const codec::StreamInfo& info,
+                                     const std::string& name) {
   if (!options.sources.empty() && !options.without.empty()) {
     throw Error(ExitCode::kUsage, "--sources and --without exclude each other; give one of them");
   }
@@ -227,7 +228,8 @@ void decode(const DecodeOptions& options, const Warn& warn) {
   }
   const int64_t num_clipped = cutter.finish();
   if (num_clipped > 0) {
-    warn(std::to_string(num_clipped) + " samples were louder than full scale and were clipped; --bits float keeps them");
+    warn(std::to_string(num_clipped) +
+         " samples were louder than full scale and were clipped; --bits float keeps them");
   }
 }
 

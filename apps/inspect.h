@@ -12,8 +12,8 @@
 
 namespace vqcodec::apps {
 
-// Everything that `vqcodec info --json` prints of one file. Sizes are in bytes; raw_bytes is what the codes would take at
-// log2(codebook_size) bits each. Reads and decodes all codes. Throws Error(kBadFile) for a damaged file.
+// Everything that `vqcodec info --json` prints of one file. Sizes are in bytes; raw_bytes is what the codes would take
+// at log2(codebook_size) bits each. Reads and decodes all codes. Throws Error(kBadFile) for a damaged file.
 nlohmann::ordered_json file_info(const std::string& path, runtime::ThreadPool& pool);
 
 // The same as text for people.

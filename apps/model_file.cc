@@ -69,7 +69,7 @@ void check_model(const codec::StreamInfo& info, std::string_view metadata_json, 
       info.codebook_size != static_cast<uint32_t>(config.codebook_size) ||
       info.num_codebooks > static_cast<uint32_t>(config.num_codebooks)) {
     throw Error(ExitCode::kBadFile, name + ": its header contradicts the model that it names, " + loaded.path +
-                                        " (sample rate, channels, hop, sources or codebooks); it was not written by vqcodec");
+                                        " (rate, channels, hop, sources or codebooks); vqcodec did not write it");
   }
 }
 

@@ -18,8 +18,8 @@ struct LoadedModel {
 
 // Loads the model of `option` (--model) or, if that is empty, the first that exists of $VQCODEC_MODEL,
 // <folder of the program>/../share/vqcodec/models/default.safetensors and, in a source tree,
-// <folder of the program>/../../../models/default.safetensors. Throws Error(kModel) that says where it looked, or what is
-// wrong with the file.
+// <folder of the program>/../../../models/default.safetensors. Throws Error(kModel) that says where it looked, or what
+// is wrong with the file.
 LoadedModel load_model(const std::string& option);
 
 // Name in the model's metadata; "unnamed" if it has none.

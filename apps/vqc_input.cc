@@ -95,9 +95,9 @@ std::unique_ptr<codec::ByteSource> open_vqc_bytes(const std::string& path) {
 
 nlohmann::ordered_json parse_metadata(std::string_view text) {
   // The depth is bounded because writing JSON out again recurses.
-  auto json = nlohmann::ordered_json::parse(
-      text, [](int depth, nlohmann::ordered_json::parse_event_t, nlohmann::ordered_json&) { return depth <= kMaxMetadataDepth; },
-      /*allow_exceptions=*/false);
+  using Json = nlohmann::ordered_json;
+  const auto is_shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kMaxMetadataDepth; };
+  auto json = Json::parse(text, is_shallow, /*allow_exceptions=*/false);
   return json.is_discarded() ? nlohmann::ordered_json() : json;
 }
 

@@ -44,8 +44,8 @@ nlohmann::ordered_json parse_metadata(std::string_view text);
 // `text` without control characters, for a terminal.
 std::string printable(std::string text);
 
-// The segments of a .vqc in order. A pipe is read as it comes. Without `keep_going` every damage throws; with it, damaged
-// streams become silence, a file that breaks off ends there, and each is told to `warn`.
+// The segments of a .vqc in order. A pipe is read as it comes. Without `keep_going` every damage throws; with it,
+// damaged streams become silence, a file that breaks off ends there, and each is told to `warn`.
 class VqcInput {
  public:
   struct Segment {
@@ -54,8 +54,8 @@ class VqcInput {
     std::vector<codec::SourceSegment> sources;  // those asked for
   };
 
-  // Throws Error(kIo) for what cannot be read, and Error(kBadFile) for a header, or without `keep_going` an index or end,
-  // that is damaged.
+  // Throws Error(kIo) for what cannot be read, and Error(kBadFile) for a header, or without `keep_going` an index or
+  // end, that is damaged.
   VqcInput(const std::string& path, bool keep_going, Warn warn);
   ~VqcInput();
 

@@ -126,7 +126,8 @@ TEST_F(BadInput, ThePlaceToWriteToIsWrong) {
   fails({"decode", vqc(), "--stems", dir_ / "file"}, ExitCode::kIo, "folder");
   fails({"decode", vqc(), "--stems", dir_ / "file/stems"}, ExitCode::kIo, "folder");
   // A folder that was made for nothing goes again.
-  fails({"decode", vqc(), "--stems", dir_ / "new", "--stems-format", "flac", "--bits", "float"}, ExitCode::kUsage, "FLAC");
+  fails({"decode", vqc(), "--stems", dir_ / "new", "--stems-format", "flac", "--bits", "float"}, ExitCode::kUsage,
+        "FLAC");
 }
 
 TEST_F(BadInput, TheModelIsMissingOrNone) {

@@ -22,7 +22,9 @@ const std::map<std::string, std::vector<std::string>> kOptions = {
 TEST_F(Options, HelpNamesEveryCommandAndOption) {
   const std::string all = ok({"--help"}).out;
   EXPECT_THAT(all, HasSubstr("Exit codes"));
-  for (const auto& [command, options] : kOptions) {
+  for (const auto& item : kOptions) {
+    const std::string& command = item.first;
+    const std::vector<std::string>& options = item.second;
     EXPECT_THAT(all, HasSubstr("  " + command + " "));
     const Outcome help = ok({command, "--help"});
     EXPECT_THAT(help.out, HasSubstr("Usage: vqcodec " + command));
@@ -65,7 +67,8 @@ TEST_F(Options, ContradictionsAreRefused) {
   fails({"decode", vqc(), "-o", dir_ / "no.mp3"}, ExitCode::kUsage, ".flac");
   fails({"decode", vqc(), "-o", dir_ / "no.flac", "--bits", "float"}, ExitCode::kUsage, "FLAC");
   fails({"decode", vqc(), "--stems", dir_ / "new/stems", "--stems-format", "ogg"}, ExitCode::kUsage, "wav or flac");
-  fails({"decode", vqc(), "--stems", dir_ / "stems", "--stems-format", "flac", "--bits", "float"}, ExitCode::kUsage, "FLAC");
+  fails({"decode", vqc(), "--stems", dir_ / "stems", "--stems-format", "flac", "--bits", "float"}, ExitCode::kUsage,
+        "FLAC");
 }
 
 TEST_F(Options, OverwritingNeedsForce) {

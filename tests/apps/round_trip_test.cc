@@ -80,17 +80,25 @@ TEST_F(RoundTrip, SubsetsAddUpToTheWhole) {
 TEST_F(RoundTrip, StretchesAreThoseOfTheWhole) {
   const auto seconds = [](int64_t samples) { return std::to_string(static_cast<double>(samples) / 44100); };
   const int64_t border = kSegmentFrames * kHop, end = static_cast<int64_t>(kNumSamples);
-  const std::vector<std::pair<int64_t, int64_t>> stretches = {
-      {0, 1},           {0, 44100},          {1, 2},                {255, 257},
-      {border - 1, border + 1},              {border, border + 10}, {border - kHop, border + kHop},
-      {border + 1, 3 * border},              {2 * border + 77, 2 * border + 78}, {4 * border, end - 1},
-      {end - 1, end},   {end - 300, end},    {44100, end},          {0, end}};
+  const std::vector<std::pair<int64_t, int64_t>> stretches = {{0, 1},
+                                                              {0, 44100},
+                                                              {1, 2},
+                                                              {255, 257},
+                                                              {border - 1, border + 1},
+                                                              {border, border + 10},
+                                                              {border - kHop, border + kHop},
+                                                              {border + 1, 3 * border},
+                                                              {2 * border + 77, 2 * border + 78},
+                                                              {4 * border, end - 1},
+                                                              {end - 1, end},
+                                                              {end - 300, end},
+                                                              {44100, end},
+                                                              {0, end}};
   for (const auto& [from, to] : stretches) {
     SCOPED_TRACE(std::to_string(from) + " to " + std::to_string(to));
     const std::vector<float> expected(whole_.begin() + 2 * from, whole_.begin() + 2 * to);
-    const std::vector<std::string> options = {"--bits", "float", "--from", seconds(from), "--to", seconds(to), "--force"};
-    auto arguments = options;
-    arguments.insert(arguments.begin(), {"decode", vqc(), "-o", dir_ / "part.wav"});
+    std::vector<std::string> arguments = {"decode", vqc(), "-o", dir_ / "part.wav", "--force", "--bits", "float"};
+    arguments.insert(arguments.end(), {"--from", seconds(from), "--to", seconds(to)});
     ok(arguments);
     EXPECT_EQ(read_audio(dir_ / "part.wav"), expected);
     arguments[1] = "-";
@@ -101,7 +109,8 @@ TEST_F(RoundTrip, StretchesAreThoseOfTheWhole) {
   ok({"decode", vqc(), "-o", dir_ / "rest.wav", "--bits", "float", "--from", "10", "--to", "1e6"});
   EXPECT_EQ(read_audio(dir_ / "rest.wav"), std::vector<float>(whole_.begin() + 2 * 441000, whole_.end()));
   fails({"decode", vqc(), "-o", dir_ / "no.wav", "--from", "15.1"}, ExitCode::kUsage, "beyond the end");
-  fails({"decode", "-", "-o", dir_ / "no.wav", "--from", "15.1"}, ExitCode::kUsage, "beyond the end", {.stdin_path = vqc()});
+  fails({"decode", "-", "-o", dir_ / "no.wav", "--from", "15.1"}, ExitCode::kUsage, "beyond the end",
+        {.stdin_path = vqc()});
   fails({"decode", vqc(), "-o", dir_ / "no.wav", "--from", "3", "--to", "3"}, ExitCode::kUsage, "--to");
   fails({"decode", vqc(), "-o", dir_ / "no.wav", "--from", "-1"}, ExitCode::kUsage, "--from");
   fails({"decode", vqc(), "-o", dir_ / "no.wav", "--to", "nan"}, ExitCode::kUsage, "--to");
@@ -142,16 +151,16 @@ TEST_F(RoundTrip, PipesGiveWhatFilesGive) {
   const RunOptions shell = {.program = "/bin/sh"};
   ok({"-c", "cat $SONG | $PROGRAM encode - -o - --quiet > $OUT/piped.vqc"}, shell);
   EXPECT_EQ(read_bytes(dir_ / "piped.vqc"), read_bytes(vqc()));
-  const Outcome whole = ok({"-c", "cat $SONG | $PROGRAM encode - -o - | $PROGRAM decode - -o - --bits float | cat > $OUT/piped.wav"},
-                           shell);
+  const Outcome whole = ok(
+      {"-c", "cat $SONG | $PROGRAM encode - -o - | $PROGRAM decode - -o - --bits float | cat > $OUT/piped.wav"}, shell);
   EXPECT_EQ(read_audio(dir_ / "piped.wav"), whole_);
   EXPECT_THAT(whole.err, HasSubstr("standard output: 0:15 of music"));
   ok({"-c", "cat $OUT/piped.vqc | $PROGRAM decode - --stems $OUT --sources drums --bits float"}, shell);
   ok({"decode", vqc(), "--sources", "drums", "-o", dir_ / "expected.wav", "--bits", "float"});
   EXPECT_EQ(read_bytes(dir_ / "drums.wav"), read_bytes(dir_ / "expected.wav"));
   // A named pipe is one, too.
-  ok({"-c", "mkfifo $OUT/fifo && (cat $OUT/piped.vqc > $OUT/fifo & $PROGRAM decode $OUT/fifo -o $OUT/fifo.wav --bits float)"},
-     shell);
+  const std::string read_fifo = "$PROGRAM decode $OUT/fifo -o $OUT/fifo.wav --bits float";
+  ok({"-c", "mkfifo $OUT/fifo && (cat $OUT/piped.vqc > $OUT/fifo & " + read_fifo + ")"}, shell);
   EXPECT_EQ(read_audio(dir_ / "fifo.wav"), whole_);
 }
 
@@ -167,9 +176,8 @@ TEST_F(RoundTrip, ThreadsDoNotChangeTheBytes) {
 TEST_F(RoundTrip, OtherRatesAndChannelsAreConverted) {
   std::vector<float> mono(16001);
   for (size_t i = 0; i < mono.size(); ++i) mono[i] = 0.5F * static_cast<float>(std::sin(static_cast<double>(i) * 0.2));
-  using audio::SampleFormat;
-  write_audio(dir_ / "8k.wav", mono, {.sample_rate_hz = 8000, .num_channels = 1, .sample_format = SampleFormat::kPcm16});
-  write_audio(dir_ / "192k.flac", make_song(192000), {.sample_rate_hz = 192000, .sample_format = SampleFormat::kPcm24});
+  write_audio(dir_ / "8k.wav", mono, {.sample_rate_hz = 8000, .num_channels = 1});
+  write_audio(dir_ / "192k.flac", make_song(192000), {.sample_rate_hz = 192000});
   write_audio(dir_ / "three.wav", std::vector<float>(30000, 0.1F), {.num_channels = 3});
   const auto num_samples = [&](const std::string& input, const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {"encode", dir_ / input, "-o", dir_ / (input + ".vqc")};

@@ -127,7 +127,9 @@ inline void write_audio(const std::string& path, const std::vector<float>& inter
 inline std::vector<float> read_audio(const std::string& path) {
   const auto reader = audio::AudioReader::open(path, {.sample_rate_hz = 0});
   std::vector<float> all, block(8192);
-  while (const size_t count = reader->read(block)) all.insert(all.end(), block.begin(), block.begin() + static_cast<long>(2 * count));
+  while (const size_t count = reader->read(block)) {
+    all.insert(all.end(), block.begin(), block.begin() + static_cast<long>(2 * count));
+  }
   return all;
 }
 
