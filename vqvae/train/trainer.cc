@@ -7,9 +7,11 @@
 #include <fstream>
 #include <future>
 #include <numeric>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
@@ -447,15 +449,11 @@ struct Trainer::State {
     archive.write("fitted", torch::tensor(fitted));
     archive.write("recipe", c10::IValue(to_json(recipe).dump()));
     archive.write("name", c10::IValue(recipe.name));
-    const std::string temporary = checkpoint_path() + ".tmp";
-    try {
-      archive.save_to(temporary);
-    } catch (const std::exception& error) {
-      throw Error(ExitCode::kIo, temporary + ": cannot be written (disk full?): " + first_line(error));
-    }
-    std::error_code error;
-    fs::rename(temporary, checkpoint_path(), error);
-    if (error) throw Error(ExitCode::kIo, checkpoint_path() + ": cannot be written: " + error.message());
+    std::ostringstream bytes;
+    archive.save_to(bytes);
+    AtomicFile file(checkpoint_path(), /*force=*/true);
+    file.write(bytes.view().data(), bytes.view().size());
+    file.commit();
   }
 
   void load_checkpoint() {
