@@ -3,8 +3,11 @@
 
 #include "vqvae/train/trainer.h"
 
+#include <sys/resource.h>
+
 #include <bit>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <map>
 #include <sstream>
@@ -178,7 +181,7 @@ TEST_P(TrainerOfKind, ExportsModelsThatEncodeAndDecode) {
 }
 
 TEST_P(TrainerOfKind, OneBatchOverfits) {
-  // Songs as long as a crop, without any change of level or speed: every step has the same two items.
+  // Songs as long as a crop, without any change of level or speed: every step has the same item.
   Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
   TrainConfig& t = recipe.training;
   t.separation_steps = t.unquantized_steps = 0;
@@ -210,9 +213,10 @@ TEST_P(TrainerOfKind, OneBatchOverfits) {
     if (i < 5) first += loss / 5;
     if (i >= 145) last += loss / 5;
   }
-  std::printf("%s: %.3f -> %.3f\n", GetParam().name, first, last);
-  // In units of 10 dB.
-  EXPECT_LT(last, first - 0.3);
+  // The terms are log10 of energies. A network with masks and residual codes begins as a transform codec, set to these
+  // very songs, and has less to learn.
+  const double factor = recipe.model.encoder_kind == EncoderKind::kMasks ? 2 : 10;
+  EXPECT_LT(last, first - std::log10(factor)) << "first " << first;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, TrainerOfKind, testing::ValuesIn(kKinds),
@@ -360,13 +364,25 @@ TEST_F(TrainerTest, ACheckpointThatCannotBeWrittenLeavesTheOldOne) {
   trainer->step();
   trainer->save_checkpoint();
   const std::string before = read_bytes(folder_ / "run/checkpoint.pt");
-  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run")) {
-    EXPECT_FALSE(entry.path().string().ends_with(".tmp")) << entry.path();
-  }
+  const auto expect_no_temporary_file = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / "run")) {
+      EXPECT_FALSE(entry.path().string().ends_with(".tmp")) << entry.path();
+    }
+  };
+  expect_no_temporary_file();
   trainer->step();
-  std::filesystem::create_directory(folder_ / "run/checkpoint.pt.tmp");  // where the new one would be written first
+  // As on a full disk: no file may grow beyond a quarter of the checkpoint.
+  rlimit before_limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before_limit), 0);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{before.size() / 4, before_limit.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
   EXPECT_ERROR(trainer->save_checkpoint(), ExitCode::kIo, HasSubstr("checkpoint.pt"));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before_limit), 0);
   EXPECT_TRUE(read_bytes(folder_ / "run/checkpoint.pt") == before);
+  expect_no_temporary_file();
+  trainer->save_checkpoint();
+  EXPECT_EQ(make(recipe, "run")->current_step(), 2);
 }
 
 TEST_F(TrainerTest, BadOptionsAreRefused) {
