@@ -153,9 +153,10 @@ def timed_bass_notes(division, events, tempo):
     return notes
 
 
-def render_synth_bass(notes, rng, transpose, seconds, path):
+def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
     """Plays the notes on a subtractive synthesizer with a random patch: harmonics of a saw, square or triangle under a
-    low-pass filter with its own envelope, a sub-oscillator, and drive. Harmonics are added one by one: no aliasing."""
+    low-pass filter with its own envelope, a sub-oscillator, and drive. Harmonics are added one by one: no aliasing.
+    `pulsed`: only sub-basses in short pulses, which are easily taken for bass drums."""
     import numpy as np
 
     num_samples = int(seconds * SAMPLE_RATE_HZ)
@@ -174,6 +175,10 @@ def render_synth_bass(notes, rng, transpose, seconds, path):
     gate = rng.uniform(0.25, 1)  # of a note's length
     max_length = rng.choice([6, 6, rng.uniform(0.1, 0.4)])
     pitch_drop, drop_seconds = rng.choice([0, 0, rng.uniform(0, 1)]), rng.uniform(0.005, 0.04)
+    if pulsed:
+        is_sub, shape, sub_level = True, rng.choice(["sine", "sine", "triangle"]), 0
+        shift = transpose + 12 * round((rng.uniform(22, 36) - middle) / 12)
+        max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
     drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
     detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right
     for start, length, key, velocity in notes:
@@ -237,7 +242,7 @@ def render(midi, options, fonts):
     rng = random.Random(f"{options.seed}/{midi.stem}")
     division, events = parse(midi.read_bytes())
     transpose, tempo = rng.randint(-3, 3), rng.uniform(0.9, 1.1)
-    reverb, peak_db = rng.random() < 0.6, rng.uniform(-8, -1)
+    reverb, peak_db = rng.random() < 0.6, rng.uniform(*options.peak_db)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         raw = {}
@@ -249,7 +254,8 @@ def render(midi, options, fonts):
                 continue
             path = folder / f"{group}.raw.wav"
             if group == "bass" and rng.random() < options.synth_bass:
-                render_synth_bass(timed_bass_notes(division, events, tempo), rng, transpose, options.max_seconds, path)
+                render_synth_bass(timed_bass_notes(division, events, tempo), rng, transpose, options.max_seconds,
+                                  options.pulsed, path)
             else:
                 (folder / f"{group}.mid").write_bytes(data)
                 run("fluidsynth", "-q", "-n", "-i", "-F", path, "-T", "wav", "-O", "s16", "-r", SAMPLE_RATE_HZ, "-g", "0.2",
@@ -284,11 +290,15 @@ def main():
                              "font for twice the share")
     parser.add_argument("--synth-bass", type=float, default=0, metavar="SHARE",
                         help="share of songs whose bass a synthesizer with a random patch plays, 0 to 1 (default 0)")
+    parser.add_argument("--pulsed", action="store_true",
+                        help="the synthesizer plays nothing but sub-basses in short pulses, as tuned bass drums do")
     parser.add_argument("--drum-kits", type=int, nargs="+", default=[], metavar="PROGRAM",
                         help="play the drums with one of these programs instead of the song's")
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--max-seconds", type=float, default=75, help="length at which songs are cut (default 75)")
+    parser.add_argument("--peak-db", type=float, nargs=2, default=[-8, -1], metavar=("LOW", "HIGH"),
+                        help="range of the songs' peaks in dB of full scale (default -8 -1)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     fonts = {group: [] for group in GROUPS}
