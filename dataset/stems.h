@@ -1,8 +1,8 @@
 // Songs as folders of stems, held in memory as packed int16, and the mixer that draws training batches from them.
 //
-// Layout: <root>/<song>/<source>.<extension of any audio file>. A source without a file is silence; of several files the
-// first by name is read, and the others are reported. Stems of unlike lengths are padded with silence to the longest, and
-// the difference is reported.
+// Layout: <root>/<song>/<source>.<extension of any audio file>. A source without a file is silence; of several files
+// the first by name is read, and the others are reported. Stems of unlike lengths are padded with silence to the
+// longest, and the difference is reported.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,8 @@ struct LoadOptions {
   int sample_rate_hz = 44100;
   std::vector<std::string> sources = {"vocals", "bass", "drums", "other"};
   double max_seconds = 0;  // of each song; 0 = all
-  // Called with (songs done, songs in all) after each song, and with every remark (unlike lengths, two files of a source).
+  // Called with (songs done, songs in all) after each song, and with every remark (unlike lengths, two files of a
+  // source).
   std::function<void(size_t, size_t)> on_progress{};
   std::function<void(const std::string&)> on_remark{};
 };

@@ -26,9 +26,9 @@ const std::vector<std::string> kTwo = {"bass", "drums"};
 void write_stem(const std::string& path, int64_t num_samples, float level, int sample_rate_hz = kRate) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   const bool flac = path.ends_with(".flac");
-  auto writer = audio::AudioWriter::open(
-      path, {.sample_rate_hz = sample_rate_hz,
-             .sample_format = flac ? audio::SampleFormat::kPcm16 : audio::SampleFormat::kFloat32});
+  auto writer = audio::AudioWriter::open(path, {.sample_rate_hz = sample_rate_hz,
+                                                .sample_format = flac ? audio::SampleFormat::kPcm16
+                                                                      : audio::SampleFormat::kFloat32});
   std::vector<float> samples;
   for (int64_t t = 0; t < num_samples; ++t) {
     const auto phase = static_cast<float>(t % 80) / 80.0F;
@@ -88,11 +88,11 @@ TEST(LoadSongs, AMissingStemIsSilenceAndUnlikeLengthsArePadded) {
   write_stem(root / "a song/drums.wav", kRate + 100, 0.5F);
   std::vector<std::string> remarks;
   std::vector<std::pair<size_t, size_t>> progress;
-  const std::vector<Song> songs = load_songs(
-      root.path(), {.sample_rate_hz = kRate,
-                    .sources = kTwo,
-                    .on_progress = [&](size_t done, size_t total) { progress.emplace_back(done, total); },
-                    .on_remark = [&](const std::string& remark) { remarks.push_back(remark); }});
+  const std::vector<Song> songs =
+      load_songs(root.path(), {.sample_rate_hz = kRate,
+                               .sources = kTwo,
+                               .on_progress = [&](size_t done, size_t total) { progress.emplace_back(done, total); },
+                               .on_remark = [&](const std::string& remark) { remarks.push_back(remark); }});
   ASSERT_EQ(songs.size(), 2U);
   EXPECT_EQ(songs[0].name, "a song");
   EXPECT_EQ(songs[0].num_frames, kRate + 100);
@@ -108,7 +108,8 @@ TEST(LoadSongs, AMissingStemIsSilenceAndUnlikeLengthsArePadded) {
   EXPECT_EQ(std::count(songs[1].stems[1].begin() + 4 * kRate, songs[1].stems[1].end(), 0), 2 * kRate);
   EXPECT_EQ(songs[1].active_frames[0], (std::vector<int64_t>{0, kRate, 2 * kRate}));
   EXPECT_EQ(songs[1].active_frames[1], (std::vector<int64_t>{0, kRate}));
-  EXPECT_THAT(remarks, testing::ElementsAre(AllOf(HasSubstr("b song"), HasSubstr("8000 samples"), HasSubstr("padded"))));
+  EXPECT_THAT(remarks,
+              testing::ElementsAre(AllOf(HasSubstr("b song"), HasSubstr("8000 samples"), HasSubstr("padded"))));
   EXPECT_THAT(progress, testing::ElementsAre(std::pair<size_t, size_t>{1, 2}, std::pair<size_t, size_t>{2, 2}));
 }
 
@@ -151,9 +152,9 @@ TEST(LoadSongs, OfTwoFilesOfASourceTheFirstNameIsTakenAndToldOf) {
   write_stem(root / "song/bass.flac", 2 * kRate, 0.5F);
   std::vector<std::string> remarks;
   const auto songs =
-      load_songs(root.path(), {.sample_rate_hz = kRate,
-                               .sources = kTwo,
-                               .on_remark = [&](const std::string& remark) { remarks.push_back(remark); }});
+      load_songs(root.path(), {.sample_rate_hz = kRate, .sources = kTwo, .on_remark = [&](const std::string& remark) {
+                                 remarks.push_back(remark);
+                               }});
   EXPECT_EQ(songs[0].num_frames, 2 * kRate);
   EXPECT_THAT(remarks, testing::ElementsAre(AllOf(HasSubstr("bass.flac"), HasSubstr("bass.wav"))));
 }
@@ -192,9 +193,9 @@ TEST(CounterRandom, DistributionsHaveTheirMoments) {
 
 class MixerTest : public testing::Test {
  protected:
-  std::vector<WeightedSongs> sets_{
-      {{ramp_song("a", 5 * kRate, {1000, 2000}), ramp_song("b", 3 * kRate, {3000, 4000})}, 1.0},
-      {{ramp_song("c", 4 * kRate, {5000, 6000})}, 1.0}};
+  std::vector<WeightedSongs> sets_{{{ramp_song("a", 5 * kRate, {1000, 2000}), ramp_song("b", 3 * kRate, {3000, 4000})},
+                                    1.0},
+                                   {{ramp_song("c", 4 * kRate, {5000, 6000})}, 1.0}};
 };
 
 TEST_F(MixerTest, DrawsDependOnSeedStepAndItemOnly) {

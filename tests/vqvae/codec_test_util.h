@@ -16,8 +16,8 @@ namespace vqcodec::vqvae {
 
 using Segments = std::vector<std::vector<codec::SourceSegment>>;
 
-// Two triangle waves of unlike pitch left and right, noise, and a level that changes. Integers only, so that every machine
-// has the same. Interleaved stereo, [2 * num_samples], below 0.5.
+// Two triangle waves of unlike pitch left and right, noise, and a level that changes. Integers only, so that every
+// machine has the same. Interleaved stereo, [2 * num_samples], below 0.5.
 inline std::vector<float> synthetic_song(int64_t num_samples, uint64_t seed = 1) {
   std::vector<float> song;
   song.reserve(static_cast<size_t>(2 * num_samples));

@@ -118,8 +118,8 @@ TEST_P(DecoderOfKind, APassageWithItsContextIsThatStretchOfTheWhole) {
   };
   for (const auto& [begin, end] : {std::pair<size_t, size_t>{95, 110}, {10, 11}, {150, 300}}) {
     const size_t first = begin - context, last = end + context;
-    const auto part = decode(model_, frames_of(segments_, first, last, 3),
-                             {.first_frame = static_cast<int64_t>(first)}, pool_)[0];
+    const auto part =
+        decode(model_, frames_of(segments_, first, last, 3), {.first_frame = static_cast<int64_t>(first)}, pool_)[0];
     // Frames first to last - 1 give the samples from first * hop on.
     ASSERT_EQ(part.size(), 2 * kHop * (last - first - 1));
     EXPECT_EQ(stretch(part, context, end - first), stretch(whole, begin, end)) << begin;
@@ -204,7 +204,8 @@ TEST(Decoder, OptionsOutOfRangeAreRefused) {
 // Constants that every machine, compiler and CPU path has to reach. They change only with the definition of the
 // network, and then every file's model has to be another one.
 TEST(Golden, CodesAndSamplesOfATinyModel) {
-  const std::pair<const char*, const char*> expected[] = {  // in the order of kKinds
+  const std::pair<const char*, const char*> expected[] = {
+      // in the order of kKinds
       {"49f302d86dbd65c0005f2add1a0014d27cc485acc03303da0f799afdaa8e4b8e",
        "3ff87736fecad2ba90404cb7bf1655868a01ac5740957936b06f406343c48f79"},
       {"5efd2b6200f31ec13c30be571d354759cbd20f1012be38ed93777d20f3ab41d3",

@@ -99,8 +99,8 @@ TEST_P(EncoderOfKind, LengthsFollowTheRule) {
 TEST_P(EncoderOfKind, WildSamplesCountAsTheHeaderSays) {
   std::vector<float> wild = song_, tame = song_;
   const float infinity = std::numeric_limits<float>::infinity();
-  const std::pair<float, float> cases[] = {
-      {std::nanf(""), 0.0F}, {infinity, 0.0F}, {-infinity, 0.0F}, {3e38F, 64.0F}, {-65.0F, -64.0F}, {64.0F, 64.0F}};
+  const std::pair<float, float> cases[] = {{std::nanf(""), 0.0F}, {infinity, 0.0F}, {-infinity, 0.0F},
+                                           {3e38F, 64.0F},        {-65.0F, -64.0F}, {64.0F, 64.0F}};
   for (size_t i = 0; i < std::size(cases); ++i) {
     wild[20001 + 1001 * i] = cases[i].first;
     tame[20001 + 1001 * i] = cases[i].second;

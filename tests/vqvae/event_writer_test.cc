@@ -120,7 +120,8 @@ TEST(EventWriter, EventFilesAreWholeTensorBoardFiles) {
   const Event training = parse_event(records[1]), validation = parse_event(records[2]);
   EXPECT_EQ(training.step, 300);
   EXPECT_GT(training.wall_time, 1.6e9);
-  EXPECT_EQ(training.scalars, (std::map<std::string, float>{{"training/loss", 1.25F}, {"training/learning_rate", 1e-3F}}));
+  EXPECT_EQ(training.scalars,
+            (std::map<std::string, float>{{"training/loss", 1.25F}, {"training/learning_rate", 1e-3F}}));
   EXPECT_EQ(validation.step, 70000);
   EXPECT_EQ(validation.scalars, (std::map<std::string, float>{{"validation/vocals", -3.5F}}));
 }

@@ -109,8 +109,9 @@ TEST_F(ModelFile, EveryWeightThatIsNotFiniteIsNamed) {
 
 TEST_F(ModelFile, TensorsWithoutAPlaceAreNamed) {
   Parts parts = whole_;
-  parts.header["encoder.blocks.2.up.bias"] = {
-      {"dtype", "F16"}, {"shape", {2}}, {"data_offsets", {parts.data.size(), parts.data.size() + 4}}};
+  parts.header["encoder.blocks.2.up.bias"] = {{"dtype", "F16"},
+                                              {"shape", {2}},
+                                              {"data_offsets", {parts.data.size(), parts.data.size() + 4}}};
   parts.data += std::string(4, '\0');
   EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kModel, HasSubstr("encoder.blocks.2.up.bias"));
 }
@@ -142,13 +143,20 @@ TEST_F(ModelFile, MetadataAreChecked) {
 TEST_F(ModelFile, EachFieldOfTheConfigMatters) {
   // A config that differs from the weights' own in one size is refused by the shape of a tensor.
   const std::function<void(ModelConfig&)> changes[] = {
-      [](auto& c) { c.hop_samples = 512; },          [](auto& c) { c.sources.pop_back(); },
-      [](auto& c) { c.num_fine_bins = 128; },        [](auto& c) { c.coarse_bins = 32; },
-      [](auto& c) { c.encoder.width = 24; },         [](auto& c) { c.encoder.expansion = 3; },
-      [](auto& c) { c.encoder.kernel_frames = 3; },  [](auto& c) { c.encoder.dilations.pop_back(); },
-      [](auto& c) { c.num_code_bins = 32; },         [](auto& c) { c.analysis.dilations.push_back(1); },
-      [](auto& c) { c.synthesis.width = 8; },        [](auto& c) { c.num_codebooks = 2; },
-      [](auto& c) { c.codebook_size = 16; },         [](auto& c) { c.code_dim = 4; },
+      [](auto& c) { c.hop_samples = 512; },
+      [](auto& c) { c.sources.pop_back(); },
+      [](auto& c) { c.num_fine_bins = 128; },
+      [](auto& c) { c.coarse_bins = 32; },
+      [](auto& c) { c.encoder.width = 24; },
+      [](auto& c) { c.encoder.expansion = 3; },
+      [](auto& c) { c.encoder.kernel_frames = 3; },
+      [](auto& c) { c.encoder.dilations.pop_back(); },
+      [](auto& c) { c.num_code_bins = 32; },
+      [](auto& c) { c.analysis.dilations.push_back(1); },
+      [](auto& c) { c.synthesis.width = 8; },
+      [](auto& c) { c.num_codebooks = 2; },
+      [](auto& c) { c.codebook_size = 16; },
+      [](auto& c) { c.code_dim = 4; },
       [](auto& c) { c.encoder_kind = EncoderKind::kDirect; },
       [](auto& c) { c.quantizer_kind = QuantizerKind::kGumbel; },
   };

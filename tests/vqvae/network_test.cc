@@ -102,7 +102,8 @@ TEST_F(Layers, DepthwiseConvolutionAgrees) {
   torch::manual_seed(2);
   for (const int64_t dilation : {1, 3}) {
     const int64_t kernel = 5, channels = 19, frames = 40, pad = dilation * 2;
-    const Tensor x = torch::randn({frames, channels}), weight = torch::randn({channels, kernel}), bias = torch::randn({channels});
+    const Tensor x = torch::randn({frames, channels});
+    const Tensor weight = torch::randn({channels, kernel}), bias = torch::randn({channels});
     const Tensor padded = torch::constant_pad_nd(x, {0, 0, pad, pad}), turned = weight.t().contiguous();
     Tensor y = torch::empty({frames, channels});
     runtime::depthwise_conv1d(padded.data_ptr<float>(), channels, frames, channels, kernel, dilation,
@@ -125,7 +126,8 @@ TEST_F(Layers, StacksAgree) {
     return tensor_of(output, {rows.size(0), stack.out()});
   };
   const Tensor features = torch::randn({50, pair.model->encoder().in()});
-  EXPECT_LT(relative_difference(run(pair.model->encoder(), 0, features), pair.network->encoder(features.unsqueeze(0))[0]),
+  EXPECT_LT(relative_difference(run(pair.model->encoder(), 0, features),
+                                pair.network->encoder(features.unsqueeze(0))[0]),
             1e-5);
   const Tensor rows = torch::randn({4, 50, pair.model->analysis().in()});
   const Tensor codes = torch::randn({4, 50, pair.model->synthesis().in()});
@@ -135,7 +137,8 @@ TEST_F(Layers, StacksAgree) {
     EXPECT_LT(relative_difference(run(pair.model->analysis(), s, rows[s]), analysed[s]), 1e-5) << "source " << s;
     EXPECT_LT(relative_difference(run(pair.model->synthesis(), s, codes[s]), synthesised[s]), 1e-5) << "source " << s;
   }
-  EXPECT_GT(relative_difference(run(pair.model->analysis(), 0, rows[0]), run(pair.model->analysis(), 1, rows[0])), 1e-2);
+  EXPECT_GT(relative_difference(run(pair.model->analysis(), 0, rows[0]), run(pair.model->analysis(), 1, rows[0])),
+            1e-2);
 }
 
 TEST_F(Layers, TransformsAreTheirDefinitionAndAgree) {
@@ -188,7 +191,8 @@ TEST_F(Layers, MixtureFeaturesAreLogPowersOfBands) {
       double mean = 0;
       const int begin = band < 64 ? band : 64 + (band - 64) * 16, count = band < 64 ? 1 : 16;
       for (int k = begin; k < begin + count; ++k) mean += power(kind, 1, k) / count;
-      EXPECT_NEAR(features[0][1][kind * config.num_bands() + band].item<double>(), 0.5 * std::log10(mean + 1e-8) + 2, 1e-5)
+      EXPECT_NEAR(features[0][1][kind * config.num_bands() + band].item<double>(), 0.5 * std::log10(mean + 1e-8) + 2,
+                  1e-5)
           << "kind " << kind << " band " << band;
     }
   }
@@ -198,8 +202,7 @@ TEST_F(Layers, NearestEntriesAreNearest) {
   torch::manual_seed(4);
   const Tensor rows = torch::randn({500, 8}), entries = torch::randn({64, 8});
   const Tensor index = nearest_entries(rows, entries);
-  const Tensor distance =
-      (rows.unsqueeze(1) - entries.unsqueeze(0)).to(torch::kFloat64).square().sum(-1);
+  const Tensor distance = (rows.unsqueeze(1) - entries.unsqueeze(0)).to(torch::kFloat64).square().sum(-1);
   const Tensor chosen = distance.gather(1, index.unsqueeze(1)).squeeze(1), least = std::get<0>(distance.min(1));
   EXPECT_LT((chosen - least).max().item<double>(), 1e-5);
   EXPECT_GT((index == std::get<1>(distance.min(1))).to(torch::kFloat32).mean().item<double>(), 0.99);

@@ -239,10 +239,11 @@ TEST_F(TrainerTest, RunLogsValidatesAndWritesCheckpoints) {
   for (const json& line : log) steps[line["kind"]].push_back(line["step"]);
   EXPECT_EQ(steps["training"], (std::vector<int>{2, 4, 6, 8, 10}));
   EXPECT_EQ(steps["validation"], (std::vector<int>{3, 5, 10}));  // the end of the separation, every 5, the end
-  const json& last = *std::find_if(log.rbegin(), log.rend(), [](const json& line) { return line["kind"] == "training"; });
-  for (const char* key : {"loss", "learning_rate", "separation", "decoded_sources", "decoded_mixture", "select", "complement",
-                          "select_stft", "complement_stft", "commitment", "perplexity_first", "perplexity_last",
-                          "audio_seconds_per_second"}) {
+  const json& last =
+      *std::find_if(log.rbegin(), log.rend(), [](const json& line) { return line["kind"] == "training"; });
+  for (const char* key : {"loss", "learning_rate", "separation", "decoded_sources", "decoded_mixture", "select",
+                          "complement", "select_stft", "complement_stft", "commitment", "perplexity_first",
+                          "perplexity_last", "audio_seconds_per_second"}) {
     ASSERT_TRUE(last.contains(key)) << key;
     EXPECT_TRUE(last[key].is_number()) << key;
   }
@@ -255,8 +256,8 @@ TEST_F(TrainerTest, RunLogsValidatesAndWritesCheckpoints) {
   for (const char* key : {"masks_bass", "masks_drums", "masks_average", "bass", "drums", "average", "mixture"}) {
     EXPECT_TRUE(validation.contains(key)) << key;
   }
-  EXPECT_NEAR(validation["average"].get<double>(), (validation["bass"].get<double>() + validation["drums"].get<double>()) / 2,
-              1e-9);
+  EXPECT_NEAR(validation["average"].get<double>(),
+              (validation["bass"].get<double>() + validation["drums"].get<double>()) / 2, 1e-9);
   EXPECT_THAT(texts, testing::Contains(HasSubstr("validation: ")));
   EXPECT_THAT(texts, testing::Contains(HasSubstr("k-means")));
   EXPECT_EQ(Trainer(recipe, training_, validation_, options("run")).current_step(), 10);
@@ -290,8 +291,10 @@ TEST_F(TrainerTest, LossTermsAreThoseOfThePaper) {
                   some["complement_stft"].get<double>(),
               1e-5 * some["loss"].get<double>());
   // Weights, and the two ablations.
-  const json weighted = terms(0.5, {.select = 10, .complement = 0, .select_stft = 0.5, .complement_stft = 0}, "weighted");
-  EXPECT_NEAR(weighted["loss"].get<double>(), 10 * some["select"].get<double>() + 0.5 * some["select_stft"].get<double>(),
+  const json weighted =
+      terms(0.5, {.select = 10, .complement = 0, .select_stft = 0.5, .complement_stft = 0}, "weighted");
+  EXPECT_NEAR(weighted["loss"].get<double>(),
+              10 * some["select"].get<double>() + 0.5 * some["select_stft"].get<double>(),
               1e-5 * weighted["loss"].get<double>());
   EXPECT_FALSE(weighted.contains("complement"));
   const json no_stft = terms(0.5, {.select = 1, .complement = 1, .select_stft = 0, .complement_stft = 0}, "no_stft");

@@ -37,7 +37,8 @@ class VqtrainTest : public testing::Test {
     const std::string command = std::string("OMP_NUM_THREADS=1 '") + folder + "/vqtrain' " + arguments + " >'" +
                                 (folder_ / "out") + "' 2>'" + (folder_ / "err") + "' </dev/null";
     const int status = std::system(command.c_str());
-    Result result{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_bytes(folder_ / "out"), read_bytes(folder_ / "err")};
+    Result result{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_bytes(folder_ / "out"),
+                  read_bytes(folder_ / "err")};
     return result;
   }
   void expect_error(const std::string& arguments, int exit_code, const testing::Matcher<std::string>& message) {
@@ -78,8 +79,9 @@ TEST_F(VqtrainTest, HelpListsEveryOption) {
   EXPECT_EQ(all.exit_code, 0);
   EXPECT_THAT(all.out, AllOf(HasSubstr("vqvae"), HasSubstr("export"), HasSubstr("validate"), HasSubstr("Exit codes")));
   const std::pair<const char*, std::vector<const char*>> commands[] = {
-      {"vqvae", {"--config", "--data", "--validation", "--out", "--device", "--precision", "--threads", "--max-minutes",
-                 "--max-seconds", "--quiet", "--help"}},
+      {"vqvae",
+       {"--config", "--data", "--validation", "--out", "--device", "--precision", "--threads", "--max-minutes",
+        "--max-seconds", "--quiet", "--help"}},
       {"export", {"--checkpoint", "--out", "--float32", "--licence", "--description", "--force", "--quiet", "--help"}},
       {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}}};
   for (const auto& [command, options] : commands) {
@@ -112,9 +114,11 @@ TEST_F(VqtrainTest, MissingAndBadFilesExitWith2And3) {
   std::filesystem::create_directory(at("songs"));
   expect_error("vqvae --config " + at("r.json") + " --data " + at("songs") + out, 3, HasSubstr("no song found"));
   write_bytes(at("bad.json"), R"({"model": {"hop": 3}})");
-  expect_error("vqvae --config " + at("bad.json") + " --data " + at("songs") + out, 3, HasSubstr("unknown key \"hop\""));
+  expect_error("vqvae --config " + at("bad.json") + " --data " + at("songs") + out, 3,
+               HasSubstr("unknown key \"hop\""));
   expect_error("export --checkpoint " + at("none.pt") + " --out " + at("m.safetensors"), 2, HasSubstr("none.pt"));
-  expect_error("validate --model " + at("none.safetensors") + " --data " + at("songs"), 4, HasSubstr("none.safetensors"));
+  expect_error("validate --model " + at("none.safetensors") + " --data " + at("songs"), 4,
+               HasSubstr("none.safetensors"));
 }
 
 TEST_F(VqtrainTest, TrainsResumesExportsAndValidates) {
@@ -122,8 +126,8 @@ TEST_F(VqtrainTest, TrainsResumesExportsAndValidates) {
   write_stem(at("songs/a/drums.flac"), 3 * 8000 - 5, 2);
   write_stem(at("songs/b/drums.wav"), 2 * 8000, 3);
   write_recipe("r", 4);
-  const std::string train = "vqvae --config " + at("r.json") + " --data " + at("songs") + "=2 --validation " + at("songs") +
-                            " --out " + at("run") + " --threads 1 --precision float32";
+  const std::string train = "vqvae --config " + at("r.json") + " --data " + at("songs") + "=2 --validation " +
+                            at("songs") + " --out " + at("run") + " --threads 1 --precision float32";
   const Result first = run(train + " --max-minutes 0.000001");
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_THAT(first.out, HasSubstr("1 of 5 steps"));
