@@ -9,7 +9,7 @@ export SETUP
 
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: all train demo test sanitize fuzz bench install package format check-format tidy clean distclean help
+.PHONY: all train demo test sanitize fuzz install package format check-format tidy clean distclean help
 
 all: ## build vqcodec and its libraries (no LibTorch)
 	@scripts/setup.sh test
@@ -41,6 +41,7 @@ install: all ## install programs, libraries and models under PREFIX
 	@cmake --install build/release-notorch --prefix $(PREFIX)
 
 package: all ## make a .tar.gz and a .deb under build/release-notorch
+	@scripts/setup.sh package
 	@cd build/release-notorch && cpack -G "TGZ;DEB"
 
 format: ## format the C++ code

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the project needs on Debian 12, Ubuntu 24.04 or newer: scripts/setup.sh [demo|test|dev] [torch]
-#   demo   what building and running vqcodec needs
-#   test   that, and what the tests need
-#   dev    that, and Clang for fuzzing, formatting and linting
-#   torch  also LibTorch, into .venv, unless scripts/find_torch.sh finds one
+# Installs what the project needs on Debian 12, Ubuntu 24.04 or newer: scripts/setup.sh [demo|test|dev|package] [torch]
+#   demo     what building and running vqcodec needs
+#   test     that, and what the tests need
+#   dev      that, and Clang for fuzzing, formatting and linting
+#   package  what test needs, and what packing needs
+#   torch    also LibTorch, into .venv, unless scripts/find_torch.sh finds one
 # Does nothing where nothing is missing. SETUP=off leaves the machine as it is.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,6 +17,7 @@ build_packages=(
 test_packages=(ffmpeg git libgmock-dev libgtest-dev python3)
 torch_packages=(python3 python3-venv)
 dev_packages=(clang clang-format clang-tidy)
+pack_packages=(dpkg-dev file)
 
 say() { printf '== %s\n' "$*"; }
 fail() {
@@ -68,7 +70,8 @@ case $what in
   demo) ;;
   test) packages+=("${test_packages[@]}") ;;
   dev) packages+=("${test_packages[@]}" "${dev_packages[@]}") ;;
-  *) fail "unknown set '$what': demo, test or dev" ;;
+  package) packages+=("${test_packages[@]}" "${pack_packages[@]}") ;;
+  *) fail "unknown set '$what': demo, test, dev or package" ;;
 esac
 [ "${2:-}" != torch ] || packages+=("${torch_packages[@]}")
 
