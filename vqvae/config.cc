@@ -49,11 +49,6 @@ json stack_json(const StackConfig& stack) {
 
 }  // namespace
 
-bool operator==(const StackConfig& a, const StackConfig& b) {
-  return a.width == b.width && a.expansion == b.expansion && a.kernel_frames == b.kernel_frames &&
-         a.dilations == b.dilations;
-}
-
 int StackConfig::context_frames() const {
   int frames = 0;
   for (int dilation : dilations) frames += dilation * (kernel_frames / 2);

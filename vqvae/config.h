@@ -29,6 +29,7 @@ struct StackConfig {
   std::vector<int> dilations = {1, 2, 4};   // one block each, every one in 1..64; at most 32 blocks
   // Frames on either side of a frame that its output depends on.
   int context_frames() const;
+  bool operator==(const StackConfig&) const = default;
 };
 
 struct ModelConfig {
@@ -60,8 +61,6 @@ struct ModelConfig {
 
   bool operator==(const ModelConfig&) const = default;
 };
-
-bool operator==(const StackConfig& a, const StackConfig& b);
 
 // Throws Error(kBadFile) that names the key, what was found and what is allowed. `where` names the file in messages.
 ModelConfig parse_model_config(const nlohmann::json& json, const std::string& where);
