@@ -16,7 +16,7 @@ build_packages=(
   libboost-program-options-dev libkissfft-dev libssl-dev libzstd-dev nlohmann-json3-dev)
 test_packages=(ffmpeg git libgmock-dev libgtest-dev python3)
 torch_packages=(python3 python3-venv)
-dev_packages=(clang clang-format clang-tidy)
+dev_packages=(clang clang-format clang-tidy libclang-rt-dev)
 pack_packages=(dpkg-dev file)
 
 say() { printf '== %s\n' "$*"; }
