@@ -179,6 +179,10 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         is_sub, shape, sub_level = True, rng.choice(["sine", "sine", "triangle"]), 0
         shift = transpose + 12 * round((rng.uniform(22, 36) - middle) / 12)
         max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
+    # Noise at the onset of pulses, as of a plucked string or a filter that opens.
+    click_level = 10 ** (rng.uniform(-45, -8) / 20) if pulsed and rng.random() < 0.8 else 0
+    click_decay, click_center_hz = rng.uniform(0.005, 0.12), 400 * 2 ** rng.uniform(0, 4)
+    noise = np.random.default_rng(rng.getrandbits(32))
     drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
     detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right
     for start, length, key, velocity in notes:
@@ -192,6 +196,13 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         level = (sustain + (1 - sustain) * np.exp(-t / amplitude_decay)) * np.minimum(1, t / attack)
         level *= np.clip((length + release - t) / release, 0, 1) * (velocity / 127) ** 1.3
         corner = cutoff_hz * 2 ** (envelope_octaves * np.exp(-t / filter_decay))
+        click = np.zeros(count, np.float32)
+        if click_level:
+            spectrum = np.fft.rfft(noise.standard_normal(count))
+            octaves = np.log2(np.maximum(np.fft.rfftfreq(count, 1 / SAMPLE_RATE_HZ), 1) / click_center_hz)
+            burst = np.fft.irfft(spectrum * np.exp2(-np.abs(octaves) * 1.5), count)
+            burst *= rng.uniform(0.2, 1) * click_level * np.exp(-t / click_decay) / max(1e-9, float(burst.std()))
+            click = burst.astype(np.float32)
         highest = min(48, int(min(15000, 8 * float(corner.max())) / pitch_hz)) if shape != "sine" else 1
         t = t + pitch_drop * drop_seconds * (1 - np.exp(-t / drop_seconds))  # the phase of a falling pitch
         for channel in (0, 1):
@@ -203,7 +214,7 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
                 weight = 1 / k if shape in ("saw", "square") else (-1) ** (k // 2) / k ** 2
                 gain = weight / (1 + (k * f / corner) ** (2 * slope)) ** 0.5
                 note += gain * np.sin(2 * math.pi * ((k * f) * t % 1), dtype=np.float32)
-            out[begin:begin + count, channel] += note * level
+            out[begin:begin + count, channel] += (note + click) * level
             if detune_cents == 0:
                 out[begin:begin + count, 1] = out[begin:begin + count, 0]
                 break
