@@ -54,7 +54,7 @@ function(vqcodec_add_test name)
   vqcodec_set_flags(${name})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT}
-    ENVIRONMENT "VQCODEC_SOURCE_DIR=${PROJECT_SOURCE_DIR};VQCODEC_BIN_DIR=${PROJECT_BINARY_DIR}/bin")
+    ENVIRONMENT "VQCODEC_SOURCE_DIR=${PROJECT_SOURCE_DIR};VQCODEC_BIN_DIR=${VQCODEC_BIN_DIR}")
 endfunction()
 
 # vqcodec_add_fuzzer(NAME SOURCES ... DEPS ...): a libFuzzer program in <build>/fuzz.

@@ -8,7 +8,7 @@ build=build/release-notorch
 [ -f "$build/build.ninja" ] || cmake --preset release-notorch -DVQCODEC_BUILD_TESTS=OFF
 cmake --build "$build" --target vqcodec
 
-vqcodec=$build/bin/vqcodec model=models/default.safetensors piece=demo/piece.flac out=demo-out
+vqcodec=build/release/bin/vqcodec model=models/default.safetensors piece=demo/piece.flac out=demo-out
 sources=(vocals bass drums other)
 for file in "$model" "$piece"; do
   if [ ! -s "$file" ]; then
