@@ -1,11 +1,11 @@
 #include "apps/decode.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <limits>
-#include <unistd.h>
 
 #include "apps/model_file.h"
 #include "base/error.h"

@@ -1,7 +1,7 @@
 #include "apps/encode.h"
 
-#include <cstdio>
 #include <unistd.h>
+#include <cstdio>
 
 #include "apps/model_file.h"
 #include "audio/reader.h"
@@ -43,8 +43,8 @@ void encode(const EncodeOptions& options, const Warn& warn) {
   }
   runtime::ThreadPool pool(options.num_threads);
   const LoadedModel loaded = load_model(options.model);
-  const auto reader = audio::AudioReader::open(
-      options.input, {.sample_rate_hz = loaded.model->config().sample_rate_hz, .downmix = options.downmix});
+  const auto reader = audio::AudioReader::open(options.input, {.sample_rate_hz = loaded.model->config().sample_rate_hz,
+                                                               .downmix = options.downmix});
 
   std::optional<codec::VqcWriter> writer;
   vqvae::Encoder encoder(loaded.model, {.num_codebooks = options.num_codebooks}, pool,

@@ -149,9 +149,8 @@ std::string format_info(const ordered_json& info) {
          integer(info, "num_codebooks"), integer(info, "codebook_size"));
   text += "  model     " + info["model_id"].get<std::string>() + "\n";
   for (const auto& [key, value] : info["metadata"].items()) {
-    const std::string shown = value.is_string()
-                                  ? value.get<std::string>()
-                                  : value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+    const std::string shown = value.is_string() ? value.get<std::string>()
+                                                : value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
     text += "  metadata  " + printable(key) + ": " + printable(shown) + "\n";
   }
   text += "\n  source                  bytes  raw bytes   saved  kbit/s  kbit/s of each codebook\n";

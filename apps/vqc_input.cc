@@ -159,8 +159,9 @@ std::optional<VqcInput::Segment> VqcInput::next_of_file(uint32_t first, std::spa
   const uint32_t index = std::max(next_index_, first);
   if (index >= reader_->num_segments()) return std::nullopt;
   next_index_ = index + 1;
-  return decode(index, reader_->num_frames(index), sources,
-                [&](uint32_t source) { return reader_->read_source_segment(index, source); }, pool);
+  return decode(
+      index, reader_->num_frames(index), sources,
+      [&](uint32_t source) { return reader_->read_source_segment(index, source); }, pool);
 }
 
 std::optional<VqcInput::Segment> VqcInput::next_of_pipe(uint32_t first, std::span<const uint32_t> sources,
@@ -193,8 +194,9 @@ std::optional<VqcInput::Segment> VqcInput::next_of_pipe(uint32_t first, std::spa
     const codec::EncodedSegment& encoded = **segment;
     num_frames_ += encoded.num_frames;
     if (encoded.index < first) continue;
-    return decode(encoded.index, encoded.num_frames, sources,
-                  [&](uint32_t source) { return encoded.decode_source(info(), source); }, pool);
+    return decode(
+        encoded.index, encoded.num_frames, sources,
+        [&](uint32_t source) { return encoded.decode_source(info(), source); }, pool);
   }
   return std::nullopt;
 }

@@ -89,9 +89,9 @@ class VqcInput {
   int fd_ = -1;  // of a pipe, if it is ours to close
   std::unique_ptr<codec::ByteStream> stream_;
   std::optional<codec::VqcStreamReader> stream_reader_;
-  uint32_t next_index_ = 0;   // of a file
-  uint64_t num_frames_ = 0;   // of a pipe so far
-  bool broken_off_ = false;   // a pipe that ended before its end
+  uint32_t next_index_ = 0;  // of a file
+  uint64_t num_frames_ = 0;  // of a pipe so far
+  bool broken_off_ = false;  // a pipe that ended before its end
 };
 
 }  // namespace vqcodec::apps

@@ -1,4 +1,6 @@
 // vqcodec: music to .vqc files with one stream of codes per source, and back.
+#include <malloc.h>
+#include <sys/mman.h>
 #include <algorithm>
 #include <cmath>
 #include <csignal>
@@ -6,9 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <malloc.h>
 #include <sstream>
-#include <sys/mman.h>
 
 #include "apps/decode.h"
 #include "apps/encode.h"
@@ -45,8 +45,7 @@ Examples:
 Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model missing or of another file, 5 internal.
 )";
 
-constexpr const char* kModelHelp =
-    "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model";
+constexpr const char* kModelHelp = "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model";
 
 constexpr const char* kEncodeExamples = R"(
 IN is any audio file (WAV, FLAC, Ogg, Opus, MP3, M4A, ...) at any sample rate, mono or stereo; "-" is standard input.
@@ -131,7 +130,7 @@ struct Command {
   std::string name;
   std::string line;  // of its usage
   po::options_description options;
-  int max_inputs;    // -1 = any
+  int max_inputs;  // -1 = any
   const char* examples;
 
   Command(std::string command, const std::string& arguments, int most, const char* rest)

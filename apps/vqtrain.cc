@@ -1,4 +1,5 @@
 // vqtrain: trains a model, exports it, and measures what comes back from its codes. The only program on LibTorch.
+#include <malloc.h>
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -6,7 +7,6 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-#include <malloc.h>
 
 #include <nlohmann/json.hpp>
 
@@ -67,7 +67,8 @@ bool has_fast_bfloat16() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   std::string line;
   while (std::getline(cpuinfo, line)) {
-    if (line.starts_with("flags")) return line.find("avx512_bf16") != std::string::npos || line.find("amx_bf16") != std::string::npos;
+    if (line.starts_with("flags"))
+      return line.find("avx512_bf16") != std::string::npos || line.find("amx_bf16") != std::string::npos;
   }
 #endif
   return false;
@@ -97,10 +98,12 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   auto add = options.add_options();
   add("config", po::value<std::string>()->required(), "recipe, such as configs/default.json");
   add("data", po::value<std::vector<std::string>>()->required()->composing(),
-      "folder of <song>/{vocals,bass,drums,other}.{wav,flac,opus,...}, as DIR or DIR=WEIGHT, where WEIGHT is its relative "
+      "folder of <song>/{vocals,bass,drums,other}.{wav,flac,opus,...}, as DIR or DIR=WEIGHT, where WEIGHT is its "
+      "relative "
       "share of the draws; repeatable. A missing source is silence");
   add("validation", po::value<std::vector<std::string>>()->composing(), "folder of songs set aside; repeatable");
-  add("out", po::value<std::string>()->required(), "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
+  add("out", po::value<std::string>()->required(),
+      "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
       "A run that is there goes on from its checkpoint");
   add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add("precision", po::value<std::string>()->default_value("auto"),
@@ -120,7 +123,8 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   vqvae::train::TrainOptions train;
   train.out_folder = values["out"].as<std::string>();
   const std::string device = values["device"].as<std::string>();
-  if (device != "cpu" && device != "cuda") throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
+  if (device != "cpu" && device != "cuda")
+    throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
   train.use_cuda = device == "cuda";
   const std::string precision = values["precision"].as<std::string>();
   if (precision != "auto" && precision != "float32" && precision != "bfloat16") {
@@ -153,7 +157,8 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   train.on_log = [&](int64_t step, int64_t total, const std::string& text) {
     if (quiet) return;
     const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const double left = step > first_step ? elapsed * static_cast<double>(total - step) / static_cast<double>(step - first_step) : 0;
+    const double left =
+        step > first_step ? elapsed * static_cast<double>(total - step) / static_cast<double>(step - first_step) : 0;
     std::cout << '[' << step << '/' << total << ", " << format_duration(elapsed) << ", about " << format_duration(left)
               << " left] " << text << std::endl;
   };
@@ -220,13 +225,15 @@ int run_validate(const std::vector<std::string>& arguments) {
     std::vector<dataset::Song> songs;
     {
       Progress progress("reading songs", quiet);
-      songs = dataset::load_songs(folder, load_options(model->config(), values["max-seconds"].as<double>(), progress, quiet));
+      songs = dataset::load_songs(folder,
+                                  load_options(model->config(), values["max-seconds"].as<double>(), progress, quiet));
     }
     for (const dataset::Song& song : songs) {
       Progress progress(song.name, quiet);
-      const eval::SongSdr sdr = eval::codec_sdr(
-          model, song,
-          {.num_codebooks = values["quality"].as<int>(), .on_progress = [&](double share) { progress.update(share, 1); }}, pool);
+      const eval::SongSdr sdr = eval::codec_sdr(model, song,
+                                                {.num_codebooks = values["quality"].as<int>(),
+                                                 .on_progress = [&](double share) { progress.update(share, 1); }},
+                                                pool);
       nlohmann::ordered_json line = {{"song", sdr.song}};
       for (size_t s = 0; s < sdr.source_db.size(); ++s) {
         line[model->config().sources[s]] = {{"sdr_db", number(sdr.source_db[s])}, {"windows", sdr.source_windows[s]}};

@@ -26,8 +26,8 @@ class FdSource : public ByteSource {
   int64_t read(std::span<uint8_t> bytes) noexcept override {
     for (;;) {
       const auto offset = static_cast<off_t>(start_ + position_);
-      const ssize_t done = is_seekable() ? pread(fd_, bytes.data(), bytes.size(), offset)
-                                         : ::read(fd_, bytes.data(), bytes.size());
+      const ssize_t done =
+          is_seekable() ? pread(fd_, bytes.data(), bytes.size(), offset) : ::read(fd_, bytes.data(), bytes.size());
       if (done < 0 && errno == EINTR) continue;
       if (done < 0) {
         if (error_number_ == 0) error_number_ = errno;

@@ -24,12 +24,12 @@ struct StereoGain {
 };
 
 struct DecoderFormat {
-  int sample_rate_hz = 0;  // in [kMinSampleRateHz, kMaxSampleRateHz]
-  int num_channels = 0;    // in [1, kMaxNumChannels]
+  int sample_rate_hz = 0;   // in [kMinSampleRateHz, kMaxSampleRateHz]
+  int num_channels = 0;     // in [1, kMaxNumChannels]
   int64_t num_frames = -1;  // as the file says, which a damaged or lossy file may say wrongly; -1 unknown
   int num_audio_streams = 1;
-  std::string description;  // container and encoding, for people
-  std::string layout;       // name of the channel layout, for people
+  std::string description;          // container and encoding, for people
+  std::string layout;               // name of the channel layout, for people
   std::vector<StereoGain> downmix;  // one a channel; empty for one or two channels
 };
 

@@ -28,7 +28,7 @@ constexpr const char* kDemuxers =
 constexpr size_t kMaxAllocationBytes = size_t{1} << 28;  // of libav, at once: a whole song's index takes far less
 constexpr int kIoBufferBytes = 1 << 15;
 constexpr int kMaxFailedReads = 16;  // in a row; then the file is taken to end here
-constexpr int kMinProbeScore = 2;  // 1 is something like one frame header, which any bytes can have
+constexpr int kMinProbeScore = 2;    // 1 is something like one frame header, which any bytes can have
 
 thread_local std::string last_log_line;
 
@@ -241,13 +241,12 @@ class LibavDecoder : public Decoder {
     while (done < max_frames) {
       if (!has_frame_ && !next_frame()) break;
       if (frame_->sample_rate != format_.sample_rate_hz || frame_->ch_layout.nb_channels != format_.num_channels) {
-        throw Error(ExitCode::kBadFile,
-                    name_ + ": changes from " + std::to_string(format_.sample_rate_hz) + " Hz and " +
-                        std::to_string(format_.num_channels) + " channel(s) to " +
-                        std::to_string(frame_->sample_rate) + " Hz and " +
-                        std::to_string(frame_->ch_layout.nb_channels) + " after " +
-                        std::to_string(num_frames_read_ + static_cast<int64_t>(done)) +
-                        " samples; convert it to one rate and layout first");
+        throw Error(ExitCode::kBadFile, name_ + ": changes from " + std::to_string(format_.sample_rate_hz) +
+                                            " Hz and " + std::to_string(format_.num_channels) + " channel(s) to " +
+                                            std::to_string(frame_->sample_rate) + " Hz and " +
+                                            std::to_string(frame_->ch_layout.nb_channels) + " after " +
+                                            std::to_string(num_frames_read_ + static_cast<int64_t>(done)) +
+                                            " samples; convert it to one rate and layout first");
       }
       const size_t count = std::min(max_frames - done, static_cast<size_t>(frame_->nb_samples) - frame_offset_);
       convert(count, interleaved + done * num_channels);

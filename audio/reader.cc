@@ -91,8 +91,8 @@ std::unique_ptr<AudioReader> AudioReader::open_source(std::unique_ptr<ByteSource
                                       std::to_string(kMaxSampleRateHz));
   }
   if (options.stream_index < 0) {
-    throw Error(ExitCode::kUsage, "audio stream " + std::to_string(options.stream_index) +
-                                      " was asked for; streams are counted from 0");
+    throw Error(ExitCode::kUsage,
+                "audio stream " + std::to_string(options.stream_index) + " was asked for; streams are counted from 0");
   }
   const std::string head = peek(source, kNumPeekedBytes);
   if (source->error_number() != 0) {

@@ -74,8 +74,8 @@ class AudioReader {
   std::string name_;
   AudioInfo info_;
   int sample_rate_hz_;
-  std::vector<float> decoded_;  // [kBlockFrames, source channels]
-  std::vector<float> block_;    // [kBlockFrames, 2] at the source's rate
+  std::vector<float> decoded_;   // [kBlockFrames, source channels]
+  std::vector<float> block_;     // [kBlockFrames, 2] at the source's rate
   std::span<const float> rest_;  // what of block_ is not yet read
   bool ended_ = false;
   int64_t num_bad_samples_ = 0;

@@ -134,8 +134,8 @@ class FlacWriter : public AudioWriter {
     SF_INFO info = {};
     info.samplerate = options.sample_rate_hz;
     info.channels = options.num_channels;
-    info.format = SF_FORMAT_FLAC |
-                  (options.sample_format == SampleFormat::kPcm16 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_24);
+    info.format =
+        SF_FORMAT_FLAC | (options.sample_format == SampleFormat::kPcm16 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_24);
     flac_ = sf_open_virtual(&io, SFM_WRITE, &info, this);
     if (flac_ == nullptr) {
       throw Error(ExitCode::kInternal, path + ": libsndfile refuses to write FLAC (" + sf_strerror(nullptr) + ")");

@@ -1,9 +1,9 @@
 #include "base/progress.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <unistd.h>
 
 namespace vqcodec {
 

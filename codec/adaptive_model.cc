@@ -13,11 +13,11 @@ constexpr uint32_t kProbabilityBits = 16;
 constexpr uint32_t kTableBits = 16;
 // Probability one half, nothing seen. Counters are stored xor this, so that zeroed memory is a fresh model.
 constexpr uint32_t kCounterStart = uint32_t{1} << 31;
-constexpr uint32_t kCounterLimit = 20;                 // counts of a code's bits: forgets, because music changes
+constexpr uint32_t kCounterLimit = 20;  // counts of a code's bits: forgets, because music changes
 constexpr uint32_t kRepeatLimit = 255;
-constexpr int32_t kMaxStretch = 2840;      // ln(65535) x 256
-constexpr int32_t kMaxWeight = 1 << 20;    // 16.0
-constexpr int32_t kFirstWeight = 2000;     // times the confidence, 0..5
+constexpr int32_t kMaxStretch = 2840;    // ln(65535) x 256
+constexpr int32_t kMaxWeight = 1 << 20;  // 16.0
+constexpr int32_t kFirstWeight = 2000;   // times the confidence, 0..5
 constexpr int kLearningShift = 14;
 
 struct Tables {
@@ -155,9 +155,12 @@ uint32_t AdaptiveModel::code_one(BitCoder& coder, uint32_t codebook, uint32_t co
     const uint32_t code_with_one = ((node << 1 | 1) << shift) - (uint32_t{1} << code_bits_);
     if (code_with_one < codebook_size_) {  // else a 1 would leave the codebook: the bit is 0 and costs nothing
       const uint32_t place = depth * 32 + num_leading_zeros;
-      const uint32_t slots[kNumInputs] = {
-          slot(codebook, node, 0),          slot(codebook, place, above_size), slot(codebook, node, before + 1),
-          slot(codebook, node, above + 1),  slot(0, place, 0),                 slot(codebook, node, above2 + 1)};
+      const uint32_t slots[kNumInputs] = {slot(codebook, node, 0),
+                                          slot(codebook, place, above_size),
+                                          slot(codebook, node, before + 1),
+                                          slot(codebook, node, above + 1),
+                                          slot(0, place, 0),
+                                          slot(codebook, node, above2 + 1)};
       bit = code_bit(coder, (code >> shift & 1) != 0, slots, depth);
     }
     if (!bit && num_leading_zeros == depth) ++num_leading_zeros;

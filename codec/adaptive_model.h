@@ -52,7 +52,7 @@ class AdaptiveModel {
   std::array<uint32_t, 8> repeat_counters_;
   // [kNumInputs, 2^16], as repeat_counters_: 22 bits of probability that the bit is 1, 10 of count.
   std::unique_ptr<uint32_t[]> counters_;
-  std::vector<int32_t> weights_;  // [code_bits, kNumInputs, kNumConfidences], 65536 is 1.0
+  std::vector<int32_t> weights_;    // [code_bits, kNumInputs, kNumConfidences], 65536 is 1.0
   std::vector<uint16_t> previous_;  // [num_codebooks], the frame before; zeros at first
 };
 

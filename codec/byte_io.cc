@@ -30,8 +30,8 @@ Result<void> write_all(int fd, std::span<const uint8_t> bytes) {
 
 ErrorInfo past_the_end(uint64_t offset, size_t wanted, uint64_t size) {
   return {Errc::kTruncated,
-          "the file ends at byte " + std::to_string(size) + ", but " + std::to_string(wanted) + " bytes are needed at " +
-              std::to_string(offset),
+          "the file ends at byte " + std::to_string(size) + ", but " + std::to_string(wanted) +
+              " bytes are needed at " + std::to_string(offset),
           offset};
 }
 

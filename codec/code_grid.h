@@ -25,15 +25,15 @@ inline constexpr uint32_t kMaxSegments = 1U << 20;
 inline constexpr uint32_t kMaxMetadataBytes = 1U << 20;  // before compression
 
 struct StreamInfo {
-  uint32_t sample_rate_hz = 0;       // 1..kMaxSampleRateHz
-  uint32_t num_channels = 0;         // 1..kMaxChannels
-  uint32_t hop_samples = 0;          // samples of one channel a frame, 1..kMaxHopSamples
-  std::vector<std::string> sources;  // 1..kMaxSources unique names, each 1..kMaxSourceNameBytes bytes of UTF-8
-                                     // without control characters
-  uint32_t num_codebooks = 0;        // codes a frame and source, 1..kMaxCodebooks
-  uint32_t codebook_size = 0;        // codes lie in [0, codebook_size), kMinCodebookSize..kMaxCodebookSize
-  uint32_t segment_frames = 0;       // frames of every segment but the last, 1..kMaxSegmentFrames, and
-                                     // segment_frames x num_codebooks <= kMaxCodesPerStream
+  uint32_t sample_rate_hz = 0;         // 1..kMaxSampleRateHz
+  uint32_t num_channels = 0;           // 1..kMaxChannels
+  uint32_t hop_samples = 0;            // samples of one channel a frame, 1..kMaxHopSamples
+  std::vector<std::string> sources;    // 1..kMaxSources unique names, each 1..kMaxSourceNameBytes bytes of UTF-8
+                                       // without control characters
+  uint32_t num_codebooks = 0;          // codes a frame and source, 1..kMaxCodebooks
+  uint32_t codebook_size = 0;          // codes lie in [0, codebook_size), kMinCodebookSize..kMaxCodebookSize
+  uint32_t segment_frames = 0;         // frames of every segment but the last, 1..kMaxSegmentFrames, and
+                                       // segment_frames x num_codebooks <= kMaxCodesPerStream
   std::array<uint8_t, 32> model_id{};  // SHA-256 of the model that gave the codes; all zero when there is none
   uint32_t numerics_id = 0;  // arithmetic of a network's probabilities; 0 when no network codes (all of version 1)
 

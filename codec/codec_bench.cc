@@ -32,8 +32,12 @@ struct Codes {
 // Code i of a book has a probability as 1 / (i + 1), a fifth of the codes are those of the frame before.
 Codes draw() {
   Codes codes;
-  codes.info = {.sample_rate_hz = 44100, .num_channels = 2, .hop_samples = 1024,
-                .sources = {"vocals", "bass", "drums", "other"}, .num_codebooks = 8, .codebook_size = 1024,
+  codes.info = {.sample_rate_hz = 44100,
+                .num_channels = 2,
+                .hop_samples = 1024,
+                .sources = {"vocals", "bass", "drums", "other"},
+                .num_codebooks = 8,
+                .codebook_size = 1024,
                 .segment_frames = 512};
   std::mt19937 random(1);
   std::vector<double> weights(codes.info.codebook_size);
@@ -134,16 +138,16 @@ int main(int argc, char** argv) {
   const size_t all_bytes = all.size() * sizeof(all[0]);
   std::vector<uint8_t> compressed(ZSTD_compressBound(all_bytes));
   size_t zstd_bytes = 0;
-  const double zstd = seconds(
-      [&] { zstd_bytes = ZSTD_compress(compressed.data(), compressed.size(), all.data(), all_bytes, 19); });
+  const double zstd =
+      seconds([&] { zstd_bytes = ZSTD_compress(compressed.data(), compressed.size(), all.data(), all_bytes, 19); });
 
   std::printf("%.0f codes of %u in %zu streams, %.1f audio seconds\n", num_codes, info.codebook_size, streams.size(),
               num_codes / codes_a_second);
   std::printf("raw       %9.0f bytes\n", raw_bytes);
   std::printf("ideal     %9.0f bytes, %.2f %% of raw: sum of -log2 of the model's probabilities\n", ideal_bytes,
               100 * ideal_bytes / raw_bytes);
-  std::printf("coded     %9.0f bytes, %.4f %% over the ideal; beside them %.0f bytes of CRCs, gain and coder\n", coded_bytes,
-              100 * (coded_bytes / ideal_bytes - 1), kHeadBytes * static_cast<double>(streams.size()));
+  std::printf("coded     %9.0f bytes, %.4f %% over the ideal; beside them %.0f bytes of CRCs, gain and coder\n",
+              coded_bytes, 100 * (coded_bytes / ideal_bytes - 1), kHeadBytes * static_cast<double>(streams.size()));
   std::printf("zstd 19   %9zu bytes, %.0f codes/s\n", zstd_bytes, num_codes / zstd);
   std::printf("encode    %9.0f codes/s, %.0f x real time, %.2f x zstd's speed\n", num_codes / encode,
               num_codes / encode / codes_a_second, zstd / encode);

@@ -48,8 +48,8 @@ Result<void> check(const StreamInfo& info, const SourceSegment& segment) {
   const size_t size = segment.codes.size();
   if (size == 0 || size % info.num_codebooks != 0 || size / info.num_codebooks > info.segment_frames) {
     return ErrorInfo{Errc::kBadArgument,
-                     std::to_string(size) + " codes are not 1.." + std::to_string(info.segment_frames) +
-                         " frames of " + std::to_string(info.num_codebooks) + " codes",
+                     std::to_string(size) + " codes are not 1.." + std::to_string(info.segment_frames) + " frames of " +
+                         std::to_string(info.num_codebooks) + " codes",
                      0};
   }
   const uint32_t end = segment.gain == 0 ? 1 : info.codebook_size;
@@ -118,7 +118,8 @@ Result<SourceSegment> decode_stream(const StreamInfo& info, uint32_t num_frames,
   segment.codes.resize(size_t{num_frames} * info.num_codebooks);
   if (!payload.empty()) {
     if (payload.size() < kPayloadHeadBytes) {
-      return ErrorInfo{Errc::kBadStream, "a payload of " + std::to_string(payload.size()) + " bytes has no gain and coder",
+      return ErrorInfo{Errc::kBadStream,
+                       "a payload of " + std::to_string(payload.size()) + " bytes has no gain and coder",
                        payload_offset};
     }
     segment.gain = load_le<uint16_t>(payload, 0);
@@ -153,7 +154,8 @@ Result<SourceSegment> decode_stream(const StreamInfo& info, uint32_t num_frames,
       const auto largest = *std::max_element(segment.codes.begin(), segment.codes.end());
       if (largest >= info.codebook_size) {
         return ErrorInfo{Errc::kBadStream,
-                         "raw code " + std::to_string(largest) + ", expected 0.." + std::to_string(info.codebook_size - 1),
+                         "raw code " + std::to_string(largest) + ", expected 0.." +
+                             std::to_string(info.codebook_size - 1),
                          body_offset};
       }
       add_bits(raw_bits(info, num_frames), bits);

@@ -62,8 +62,9 @@ Result<uint32_t> parse_header_size(std::span<const uint8_t> start) {
   }
   if (start.size() < kHeaderStartBytes) {
     return ErrorInfo{Errc::kTruncated,
-                     start.empty() ? "the file is empty"
-                                   : "the file ends inside its header, after " + std::to_string(start.size()) + " bytes",
+                     start.empty()
+                         ? "the file is empty"
+                         : "the file ends inside its header, after " + std::to_string(start.size()) + " bytes",
                      start.size()};
   }
   const auto version = load_le<uint16_t>(start, 8);
@@ -156,12 +157,13 @@ Result<Section> parse_section_header(std::span<const uint8_t> bytes, uint64_t of
   section.known = must_be_critical || section.tag == kMetadataTag;
   if (section.known && critical != must_be_critical) {
     return ErrorInfo{Errc::kBadSection,
-                     "section " + section.tag + " is marked " + (critical ? "critical" : "optional") + ", which it is not",
+                     "section " + section.tag + " is marked " + (critical ? "critical" : "optional") +
+                         ", which it is not",
                      offset + 4};
   }
   if (!section.known && critical) {
-    return ErrorInfo{Errc::kUnsupported, "section " + section.tag + " is needed to decode this file; get a newer reader",
-                     offset};
+    return ErrorInfo{Errc::kUnsupported,
+                     "section " + section.tag + " is needed to decode this file; get a newer reader", offset};
   }
   return section;
 }
@@ -253,7 +255,8 @@ Result<void> parse_end(std::span<const uint8_t> body, uint64_t offset, StreamInf
     return ErrorInfo{Errc::kBadEnd,
                      "the end mark says " + std::to_string(totals.num_frames) + " frames and " +
                          std::to_string(totals.num_samples) + " samples; with " + std::to_string(info.segment_frames) +
-                         " frames a segment and " + std::to_string(info.hop_samples) + " samples a frame that cannot be",
+                         " frames a segment and " + std::to_string(info.hop_samples) +
+                         " samples a frame that cannot be",
                      offset};
   }
   info = std::move(totals);
@@ -273,7 +276,8 @@ Result<std::vector<uint8_t>> make_metadata_body(std::string_view json) {
   body.resize(4 + ZSTD_compressBound(json.size()));
   const size_t size = ZSTD_compress(body.data() + 4, body.size() - 4, json.data(), json.size(), 19);
   if (ZSTD_isError(size)) {
-    return ErrorInfo{Errc::kBadArgument, std::string("zstd cannot compress the metadata: ") + ZSTD_getErrorName(size), 0};
+    return ErrorInfo{Errc::kBadArgument, std::string("zstd cannot compress the metadata: ") + ZSTD_getErrorName(size),
+                     0};
   }
   body.resize(4 + size);
   append_le(body, crc32c(body));
@@ -297,7 +301,8 @@ Result<std::string> parse_metadata_body(std::span<const uint8_t> body, uint64_t 
   }
   if (found != size) {
     return ErrorInfo{Errc::kBadMetadata,
-                     "the metadata decompresses to " + std::to_string(found) + " bytes, expected " + std::to_string(size),
+                     "the metadata decompresses to " + std::to_string(found) + " bytes, expected " +
+                         std::to_string(size),
                      offset + 4};
   }
   if (!nlohmann::json::accept(json)) return ErrorInfo{Errc::kBadMetadata, "the metadata is not JSON", offset + 4};

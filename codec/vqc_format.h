@@ -41,8 +41,8 @@ Result<StreamInfo> parse_header(std::span<const uint8_t> header);
 
 // Sections.
 struct Section {
-  std::string tag;       // four of A-Z, 0-9
-  bool known = false;    // one of the four tags above; else an optional one, to be skipped
+  std::string tag;     // four of A-Z, 0-9
+  bool known = false;  // one of the four tags above; else an optional one, to be skipped
   uint32_t body_bytes = 0;
 };
 std::vector<uint8_t> make_section_header(std::string_view tag, uint64_t body_bytes);

@@ -111,7 +111,8 @@ Result<void> VqcReader::read_index() {
   auto section = parse_section_header(header, index_offset);
   if (!std::equal(kIndexTag.begin(), kIndexTag.end(), header.begin())) {
     return ErrorInfo{Errc::kBadIndex,
-                     "no index of " + std::to_string(info_.num_segments()) + " segments before the end mark", index_offset};
+                     "no index of " + std::to_string(info_.num_segments()) + " segments before the end mark",
+                     index_offset};
   }
   if (!section) return ErrorInfo{Errc::kBadIndex, section.error().message, index_offset};
   if (section->tag != kIndexTag || section->body_bytes != body_bytes) {

@@ -18,11 +18,11 @@ namespace vqcodec::codec {
 // Where a file's bytes go; the members add up to file_bytes.
 struct FileStats {
   uint64_t header_bytes = 0;
-  uint64_t metadata_bytes = 0;             // its section
-  uint64_t segment_head_bytes = 0;         // section headers and heads of all segments
-  uint64_t index_bytes = 0;                // index and end mark
-  uint64_t other_bytes = 0;                // skipped optional sections, or what a damaged file has between sections
-  std::vector<uint64_t> source_bytes;      // [num_sources], all streams of a source
+  uint64_t metadata_bytes = 0;         // its section
+  uint64_t segment_head_bytes = 0;     // section headers and heads of all segments
+  uint64_t index_bytes = 0;            // index and end mark
+  uint64_t other_bytes = 0;            // skipped optional sections, or what a damaged file has between sections
+  std::vector<uint64_t> source_bytes;  // [num_sources], all streams of a source
   uint64_t file_bytes = 0;
 };
 

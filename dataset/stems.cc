@@ -137,9 +137,7 @@ double CounterRandom::normal() {
   return radius * std::cos(2 * std::numbers::pi * uniform());
 }
 
-uint64_t CounterRandom::below(uint64_t bound) {
-  return static_cast<uint64_t>(uniform() * static_cast<double>(bound));
-}
+uint64_t CounterRandom::below(uint64_t bound) { return static_cast<uint64_t>(uniform() * static_cast<double>(bound)); }
 
 Mixer::Mixer(const std::vector<WeightedSongs>& sets, int num_sources, uint64_t seed, MixOptions options)
     : num_sources_(num_sources), seed_(seed), options_(options), by_source_(static_cast<size_t>(num_sources)) {

@@ -14,7 +14,7 @@
 namespace vqcodec::dataset {
 
 struct Song {
-  std::string name;  // folder name
+  std::string name;        // folder name
   int64_t num_frames = 0;  // samples per channel
   // Per source, interleaved stereo [2 * num_frames] int16; empty = silence throughout.
   std::vector<std::vector<int16_t>> stems;
@@ -41,9 +41,9 @@ class CounterRandom {
  public:
   CounterRandom(uint64_t seed, uint64_t stream, uint64_t item);
   uint64_t next();
-  double uniform();                      // in [0, 1)
-  double normal();                       // mean 0, deviation 1 (Box-Muller)
-  uint64_t below(uint64_t bound);        // in [0, bound), bound >= 1
+  double uniform();                // in [0, 1)
+  double normal();                 // mean 0, deviation 1 (Box-Muller)
+  uint64_t below(uint64_t bound);  // in [0, bound), bound >= 1
   bool chance(double probability) { return uniform() < probability; }
 
  private:
@@ -51,14 +51,14 @@ class CounterRandom {
 };
 
 struct MixOptions {
-  double coherent_share = 0.3;       // share of items whose sources are of one song at one time
-  double silent_probability = 0.15;  // of each source of a mix of different songs
-  double gain_deviation_db = 4.0;    // per source, normal
+  double coherent_share = 0.3;          // share of items whose sources are of one song at one time
+  double silent_probability = 0.15;     // of each source of a mix of different songs
+  double gain_deviation_db = 4.0;       // per source, normal
   double song_gain_deviation_db = 4.0;  // of the whole item, normal
-  double active_probability = 0.9;   // that a drawn position lies where the source sounds
-  bool swap_channels = true;         // left and right, per source, one time in two
-  bool flip_polarity = true;         // per source, one time in two
-  double min_speed = 1.0;            // resampling factor of an item's source, uniform in [min_speed, max_speed]
+  double active_probability = 0.9;      // that a drawn position lies where the source sounds
+  bool swap_channels = true;            // left and right, per source, one time in two
+  bool flip_polarity = true;            // per source, one time in two
+  double min_speed = 1.0;               // resampling factor of an item's source, uniform in [min_speed, max_speed]
   double max_speed = 1.0;
 };
 

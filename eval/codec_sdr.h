@@ -26,15 +26,15 @@ double median_of_numbers(std::vector<double> values);
 
 struct SongSdr {
   std::string song;
-  std::vector<double> source_db;      // per source of the model, median over windows of 1 s in which it sounds
-  std::vector<int> source_windows;    // how many windows that is
-  double mixture_db = 0;              // of the sum of all decoded sources
-  double average_db = 0;              // over the sources that sound
+  std::vector<double> source_db;    // per source of the model, median over windows of 1 s in which it sounds
+  std::vector<int> source_windows;  // how many windows that is
+  double mixture_db = 0;            // of the sum of all decoded sources
+  double average_db = 0;            // over the sources that sound
 };
 
 struct CodecSdrOptions {
-  int num_codebooks = 0;   // 0 = all
-  double max_seconds = 0;  // 0 = the whole song
+  int num_codebooks = 0;                      // 0 = all
+  double max_seconds = 0;                     // 0 = the whole song
   std::function<void(double)> on_progress{};  // share of the song done
 };
 

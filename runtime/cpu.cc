@@ -15,11 +15,9 @@ constexpr Path kAllPaths[] = {Path::kPortable, Path::kAvx2, Path::kAvx512};
 // Null if this program or this CPU does not have the path.
 const Kernels* find_kernels(Path path) {
   switch (path) {
-    case Path::kPortable:
-      return portable_kernels();
+    case Path::kPortable: return portable_kernels();
 #ifdef VQCODEC_X86_KERNELS
-    case Path::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2_kernels() : nullptr;
+    case Path::kAvx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2_kernels() : nullptr;
     case Path::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -27,8 +25,7 @@ const Kernels* find_kernels(Path path) {
                  ? avx512_kernels()
                  : nullptr;
 #endif
-    default:
-      return nullptr;
+    default: return nullptr;
   }
 }
 
@@ -79,12 +76,9 @@ void set_path(Path path) {
 
 const char* path_name(Path path) {
   switch (path) {
-    case Path::kPortable:
-      return "portable";
-    case Path::kAvx2:
-      return "avx2";
-    case Path::kAvx512:
-      return "avx512";
+    case Path::kPortable: return "portable";
+    case Path::kAvx2: return "avx2";
+    case Path::kAvx512: return "avx512";
   }
   return "?";
 }

@@ -63,8 +63,8 @@ struct Mclt::Plan {
 
 Mclt::Mclt(int hop_samples) {
   if (hop_samples < 16 || hop_samples > 65536 || (hop_samples & (hop_samples - 1)) != 0)
-    throw Error(ExitCode::kInternal,
-                "lapped transform with a hop of " + std::to_string(hop_samples) + ", expected a power of two in [16, 65536]");
+    throw Error(ExitCode::kInternal, "lapped transform with a hop of " + std::to_string(hop_samples) +
+                                         ", expected a power of two in [16, 65536]");
   plan_ = std::make_unique<Plan>(hop_samples);
 }
 

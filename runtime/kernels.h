@@ -13,8 +13,8 @@ struct Kernels {
   //   y[r][n] = chain over ascending k < depth of fma(x[r][k], panel[n / 32][k][n % 32], .)
   // from start[n], from y[r][n] if start is null, or from y[r][n] + start[n] if add.
   // panels: 64-byte aligned; start: padded to whole panels. Outputs beyond columns are not written.
-  void (*gemm)(const float* x, int64_t x_stride, int64_t rows, int64_t depth, const float* panels,
-               int64_t panel_stride, const float* start, bool add, float* y, int64_t y_stride, int64_t columns);
+  void (*gemm)(const float* x, int64_t x_stride, int64_t rows, int64_t depth, const float* panels, int64_t panel_stride,
+               const float* start, bool add, float* y, int64_t y_stride, int64_t columns);
 
   void (*depthwise_conv1d)(const float* x, int64_t x_stride, int64_t frames, int64_t channels, int64_t kernel,
                            int64_t dilation, const float* w, const float* bias, float* y, int64_t y_stride);
@@ -29,10 +29,8 @@ struct Kernels {
   void (*sqrt)(const float* x, int64_t count, float* y);
   void (*softmax)(const float* x, int64_t x_stride, int64_t rows, int64_t width, float* y, int64_t y_stride);
   void (*softmax_groups)(const float* x, int64_t group_stride, int64_t num_groups, int64_t count, float* y);
-  void (*argmin)(const float* x, int64_t x_stride, int64_t rows, int64_t width, uint16_t* index,
-                 int64_t index_stride);
-  void (*argmax)(const float* x, int64_t x_stride, int64_t rows, int64_t width, uint16_t* index,
-                 int64_t index_stride);
+  void (*argmin)(const float* x, int64_t x_stride, int64_t rows, int64_t width, uint16_t* index, int64_t index_stride);
+  void (*argmax)(const float* x, int64_t x_stride, int64_t rows, int64_t width, uint16_t* index, int64_t index_stride);
 };
 
 // Null where the program was built without the path.

@@ -12,8 +12,8 @@
 
 namespace {
 
-using vqcodec::runtime::kPanelWidth;
 using vqcodec::runtime::Kernels;
+using vqcodec::runtime::kPanelWidth;
 
 #define VQCODEC_INLINE inline __attribute__((always_inline))
 
@@ -29,11 +29,11 @@ struct Vec {
 };
 
 // Defines an operation part by part.
-#define VQCODEC_PARTWISE(Result, name, args, expression) \
-  VQCODEC_INLINE Result name args {                      \
-    Result result;                                       \
+#define VQCODEC_PARTWISE(Result, name, args, expression)                                  \
+  VQCODEC_INLINE Result name args {                                                       \
+    Result result;                                                                        \
     _Pragma("GCC unroll 4") for (int p = 0; p < kParts; ++p) result.part[p] = expression; \
-    return result;                                       \
+    return result;                                                                        \
   }
 VQCODEC_PARTWISE(Vec, operator+, (Vec a, Vec b), a.part[p] + b.part[p])
 VQCODEC_PARTWISE(Vec, operator-, (Vec a, Vec b), a.part[p] - b.part[p])
@@ -147,9 +147,7 @@ VQCODEC_INLINE Vec gelu_vec(Vec x) {
   return fma(half_x, erf_vec(x * set1(0.707106781f)), half_x);
 }
 
-VQCODEC_INLINE Vec sigmoid_vec(Vec x) {
-  return set1(1.0f) / (set1(1.0f) + exp_vec(set1(0.0f) - x));
-}
+VQCODEC_INLINE Vec sigmoid_vec(Vec x) { return set1(1.0f) / (set1(1.0f) + exp_vec(set1(0.0f) - x)); }
 
 // x = 2^e m with m in [sqrt(1/2), sqrt 2): log x = e ln 2 + log m, log m by a polynomial of degree 10 in m - 1.
 VQCODEC_INLINE Vec log_vec(Vec x) {
@@ -157,7 +155,7 @@ VQCODEC_INLINE Vec log_vec(Vec x) {
   const Ints is_small = x < smallest_normal;  // subnormal, 0 or negative: scaled, so that subnormals work
   const Vec scaled = select(is_small, x * set1(8388608.0f), x);
   const Ints bits = bits_of(scaled) & set1(0x7fffffff);  // no sign, so that nothing below overflows
-  const Ints offset = bits - set1(0x3f3504f3);  // sqrt(1/2)
+  const Ints offset = bits - set1(0x3f3504f3);           // sqrt(1/2)
   const Ints exponent = offset >> 23;
   const Vec m = from_bits(bits - (exponent << 23));
   const Vec e = to_float(exponent) + select(is_small, set1(-23.0f), set1(0.0f));
@@ -428,8 +426,8 @@ constexpr int vecs_for_rows(int rows) {
 }
 
 template <int kRows>
-void gemm_rows(int64_t rows, const float* x, int64_t x_stride, int64_t depth, const float* panels,
-               int64_t panel_stride, const float* start, bool add, float* y, int64_t y_stride, int64_t columns) {
+void gemm_rows(int64_t rows, const float* x, int64_t x_stride, int64_t depth, const float* panels, int64_t panel_stride,
+               const float* start, bool add, float* y, int64_t y_stride, int64_t columns) {
   if (rows == kRows) {
     gemm_columns<kRows, vecs_for_rows(kRows)>(x, x_stride, depth, panels, panel_stride, start, add, y, y_stride, 0,
                                               columns);
@@ -458,19 +456,8 @@ void gemm(const float* x, int64_t x_stride, int64_t rows, int64_t depth, const f
   }
 }
 
-constexpr Kernels kTable = {gemm,
-                            depthwise_conv1d,
-                            layer_norm,
-                            map<gelu_vec>,
-                            map<erf_vec>,
-                            map<exp_vec>,
-                            map<sigmoid_vec>,
-                            map<log_vec>,
-                            map<log10_vec>,
-                            map<sqrt>,
-                            softmax,
-                            softmax_groups,
-                            argbest<true>,
-                            argbest<false>};
+constexpr Kernels kTable = {gemm,         depthwise_conv1d, layer_norm,    map<gelu_vec>,  map<erf_vec>,
+                            map<exp_vec>, map<sigmoid_vec>, map<log_vec>,  map<log10_vec>, map<sqrt>,
+                            softmax,      softmax_groups,   argbest<true>, argbest<false>};
 
 }  // namespace

@@ -21,7 +21,8 @@ int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
-Linear::Linear(int64_t in, int64_t out, std::span<const float> weight, std::span<const float> bias) : in_(in), out_(out) {
+Linear::Linear(int64_t in, int64_t out, std::span<const float> weight, std::span<const float> bias)
+    : in_(in), out_(out) {
   constexpr int64_t kMaxSize = int64_t{1} << 24;
   const bool is_sane = in > 0 && out > 0 && in <= kMaxSize && out <= kMaxSize;
   if (!is_sane || static_cast<int64_t>(weight.size()) != in * out ||

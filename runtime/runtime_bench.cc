@@ -88,12 +88,10 @@ void bench_path() {
   bench("gelu", kCount, [&] { gelu(x.data(), kCount, y.data()); });
   bench("exp", kCount, [&] { exp(x.data(), kCount, y.data()); });
   bench("log10", kCount, [&] { log10(x.data(), kCount, y.data()); });
-  bench("layer_norm, width 512", kCount, [&] {
-    layer_norm(x.data(), kWidth, kRows, kWidth, w.data(), w.data() + kWidth, 1e-5f, y.data(), kWidth);
-  });
-  bench("depthwise_conv1d, 7 taps", kCount, [&] {
-    depthwise_conv1d(x.data(), kWidth, kRows, kWidth, 7, 1, w.data(), nullptr, y.data(), kWidth);
-  });
+  bench("layer_norm, width 512", kCount,
+        [&] { layer_norm(x.data(), kWidth, kRows, kWidth, w.data(), w.data() + kWidth, 1e-5f, y.data(), kWidth); });
+  bench("depthwise_conv1d, 7 taps", kCount,
+        [&] { depthwise_conv1d(x.data(), kWidth, kRows, kWidth, 7, 1, w.data(), nullptr, y.data(), kWidth); });
   bench("softmax, width 512", kCount, [&] { softmax(x.data(), kWidth, kRows, kWidth, y.data(), kWidth); });
   bench("softmax_groups of 4", kCount, [&] { softmax_groups(x.data(), kCount / 4, 4, kCount / 4, y.data()); });
 

@@ -75,7 +75,9 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
   bool null() override { return unexpected("null"); }
   bool boolean(bool) override { return unexpected("a boolean"); }
   bool number_integer(number_integer_t) override { return unexpected("a negative number"); }
-  bool number_float(number_float_t, const string_t&) override { return unexpected("a number with a fraction or exponent"); }
+  bool number_float(number_float_t, const string_t&) override {
+    return unexpected("a number with a fraction or exponent");
+  }
   bool binary(binary_t&) override { return unexpected("binary data"); }
 
   bool number_unsigned(number_unsigned_t value) override {
@@ -181,21 +183,17 @@ class HeaderParser : public nlohmann::json_sax<nlohmann::json> {
   bool unexpected(const char* what) {
     switch (place_) {
       case Place::kStart:
-      case Place::kEnd:
-        return fail(std::string("the header is ") + what + ", expected an object");
-      case Place::kTop:
-        return fail(quote(name_) + " is " + what + ", expected an object");
-      case Place::kMetadata:
-        return fail("the metadata's " + quote(key_) + " is " + what + ", expected a string");
-      default:
-        return fail("tensor " + quote(name_) + " has " + what + " in " + quote(key_));
+      case Place::kEnd: return fail(std::string("the header is ") + what + ", expected an object");
+      case Place::kTop: return fail(quote(name_) + " is " + what + ", expected an object");
+      case Place::kMetadata: return fail("the metadata's " + quote(key_) + " is " + what + ", expected a string");
+      default: return fail("tensor " + quote(name_) + " has " + what + " in " + quote(key_));
     }
   }
 
   Place place_ = Place::kStart;
-  std::string name_;         // of the tensor, or __metadata__
-  std::string key_;          // last key
-  Entry* entry_ = nullptr;   // of the tensor
+  std::string name_;        // of the tensor, or __metadata__
+  std::string key_;         // last key
+  Entry* entry_ = nullptr;  // of the tensor
   bool has_metadata_ = false;
 };
 
@@ -265,8 +263,8 @@ Safetensors::Safetensors(std::vector<std::byte> bytes, std::string name)
   const auto header_size = read_at<uint64_t>(bytes_, 0);
   const uint64_t after_length = bytes_.size() - kLengthBytes;
   if (header_size > after_length)
-    refuse("the header's length is " + std::to_string(header_size) + " bytes, but only " + std::to_string(after_length) +
-           " follow");
+    refuse("the header's length is " + std::to_string(header_size) + " bytes, but only " +
+           std::to_string(after_length) + " follow");
   if (header_size < 2 || header_size > kMaxHeaderBytes)
     refuse("the header's length is " + std::to_string(header_size) + " bytes, expected 2 to " +
            std::to_string(kMaxHeaderBytes));
@@ -291,18 +289,20 @@ Safetensors::Safetensors(std::vector<std::byte> bytes, std::string name)
   for (auto& [tensor_name, entry] : parser.entries) {
     const auto* info = std::find_if(std::begin(kDtypes), std::end(kDtypes),
                                     [&dtype = entry.dtype](const DtypeInfo& known) { return dtype == known.name; });
-    if (info == std::end(kDtypes)) refuse("tensor " + quote(tensor_name) + " has the unknown dtype " + quote(entry.dtype));
+    if (info == std::end(kDtypes))
+      refuse("tensor " + quote(tensor_name) + " has the unknown dtype " + quote(entry.dtype));
     const auto dtype = static_cast<Dtype>(info - std::begin(kDtypes));
     const int64_t count = num_elements(entry.shape, dtype);
-    if (count < 0) refuse("tensor " + quote(tensor_name) + " has the shape " + to_string(entry.shape) + ", which is too large");
+    if (count < 0)
+      refuse("tensor " + quote(tensor_name) + " has the shape " + to_string(entry.shape) + ", which is too large");
     const uint64_t begin = entry.offsets[0];
     const uint64_t end = entry.offsets[1];
     if (begin > end || end > data.size())
-      refuse("tensor " + quote(tensor_name) + " has data_offsets [" + std::to_string(begin) + ", " + std::to_string(end) +
-             "], but there are " + std::to_string(data.size()) + " bytes of data");
+      refuse("tensor " + quote(tensor_name) + " has data_offsets [" + std::to_string(begin) + ", " +
+             std::to_string(end) + "], but there are " + std::to_string(data.size()) + " bytes of data");
     if (end - begin != static_cast<uint64_t>(count * dtype_size(dtype)))
-      refuse("tensor " + quote(tensor_name) + " has " + std::to_string(end - begin) + " bytes, but " + info->name + " " +
-             to_string(entry.shape) + " takes " + std::to_string(count * dtype_size(dtype)));
+      refuse("tensor " + quote(tensor_name) + " has " + std::to_string(end - begin) + " bytes, but " + info->name +
+             " " + to_string(entry.shape) + " takes " + std::to_string(count * dtype_size(dtype)));
     const TensorView view{dtype, std::move(entry.shape), data.subspan(begin, end - begin)};
     extents.push_back({begin, end, &tensors_.emplace(tensor_name, view).first->first});
   }
@@ -311,8 +311,9 @@ Safetensors::Safetensors(std::vector<std::byte> bytes, std::string name)
   uint64_t position = 0;
   for (const Extent& extent : extents) {
     if (extent.begin != position)
-      refuse("tensor " + quote(*extent.name) + " begins at byte " + std::to_string(extent.begin) + " of the data, expected " +
-             std::to_string(position) + ": " + (extent.begin < position ? "tensors overlap" : "bytes belong to no tensor"));
+      refuse("tensor " + quote(*extent.name) + " begins at byte " + std::to_string(extent.begin) +
+             " of the data, expected " + std::to_string(position) + ": " +
+             (extent.begin < position ? "tensors overlap" : "bytes belong to no tensor"));
     position = extent.end;
   }
   if (position != data.size())
@@ -338,8 +339,7 @@ const TensorView& Safetensors::tensor(const std::string& name, const Shape& shap
                                       std::initializer_list<Dtype> dtypes) {
   const std::string expected = "expected " + dtype_list(dtypes) + " " + to_string(shape);
   const auto found = tensors_.find(name);
-  if (found == tensors_.end())
-    throw Error(ExitCode::kModel, name_ + ": tensor '" + name + "' is missing, " + expected);
+  if (found == tensors_.end()) throw Error(ExitCode::kModel, name_ + ": tensor '" + name + "' is missing, " + expected);
   const TensorView& view = found->second;
   if (view.shape != shape || std::find(dtypes.begin(), dtypes.end(), view.dtype) == dtypes.end())
     throw Error(ExitCode::kModel, name_ + ": tensor '" + name + "' is " + dtype_name(view.dtype) + " " +
@@ -368,20 +368,11 @@ std::vector<int32_t> Safetensors::integers(const std::string& name, const Shape&
   const TensorView& view = tensor(name, shape, {Dtype::kU8, Dtype::kI8, Dtype::kU16, Dtype::kI16, Dtype::kI32});
   std::vector<int32_t> values(view.bytes.size() / static_cast<std::size_t>(dtype_size(view.dtype)));
   switch (view.dtype) {
-    case Dtype::kU8:
-      widen<uint8_t>(view.bytes, values);
-      break;
-    case Dtype::kI8:
-      widen<int8_t>(view.bytes, values);
-      break;
-    case Dtype::kU16:
-      widen<uint16_t>(view.bytes, values);
-      break;
-    case Dtype::kI16:
-      widen<int16_t>(view.bytes, values);
-      break;
-    default:
-      widen<int32_t>(view.bytes, values);
+    case Dtype::kU8: widen<uint8_t>(view.bytes, values); break;
+    case Dtype::kI8: widen<int8_t>(view.bytes, values); break;
+    case Dtype::kU16: widen<uint16_t>(view.bytes, values); break;
+    case Dtype::kI16: widen<int16_t>(view.bytes, values); break;
+    default: widen<int32_t>(view.bytes, values);
   }
   return values;
 }
@@ -394,8 +385,9 @@ void Safetensors::check_all_used() const {
     if (used_.count(tensor_name) == 0 && ++num_unknown <= kMaxListed)
       unknown += (num_unknown > 1 ? ", " : "") + quote(tensor_name);
   if (num_unknown > 0)
-    throw Error(ExitCode::kModel, name_ + ": " + std::to_string(num_unknown) + " tensors that its config has no place for: " +
-                                      unknown + (num_unknown > kMaxListed ? ", ..." : ""));
+    throw Error(ExitCode::kModel, name_ + ": " + std::to_string(num_unknown) +
+                                      " tensors that its config has no place for: " + unknown +
+                                      (num_unknown > kMaxListed ? ", ..." : ""));
 }
 
 void Safetensors::release() {
@@ -409,8 +401,7 @@ void SafetensorsWriter::set_metadata(const std::string& key, const std::string& 
   } catch (const nlohmann::json::exception&) {
     throw Error(ExitCode::kInternal, "metadata " + quote(key) + ": not UTF-8");
   }
-  if (!metadata_.emplace(key, value).second)
-    throw Error(ExitCode::kInternal, "metadata " + quote(key) + " set twice");
+  if (!metadata_.emplace(key, value).second) throw Error(ExitCode::kInternal, "metadata " + quote(key) + " set twice");
 }
 
 SafetensorsWriter::Entry& SafetensorsWriter::add(const std::string& name, Dtype dtype, const Shape& shape,
@@ -436,7 +427,8 @@ SafetensorsWriter::Entry& SafetensorsWriter::add(const std::string& name, Dtype 
 
 void SafetensorsWriter::add_f32(const std::string& name, const Shape& shape, std::span<const float> values) {
   for (float value : values)
-    if (!std::isfinite(value)) throw Error(ExitCode::kInternal, "tensor " + quote(name) + " has NaN or an infinite value");
+    if (!std::isfinite(value))
+      throw Error(ExitCode::kInternal, "tensor " + quote(name) + " has NaN or an infinite value");
   Entry& entry = add(name, Dtype::kF32, shape, values.size());
   if (!values.empty()) std::memcpy(entry.bytes.data(), values.data(), entry.bytes.size());
 }
@@ -481,7 +473,8 @@ std::vector<std::byte> SafetensorsWriter::bytes() const {
   while ((kLengthBytes + text.size()) % kAlignment != 0) text += ' ';
   const uint64_t header_size = text.size();
   if (header_size > kMaxHeaderBytes || kLengthBytes + header_size + position > kMaxFileBytes)
-    throw Error(ExitCode::kInternal, "the model is too large for a file: " + std::to_string(position) + " bytes of tensors");
+    throw Error(ExitCode::kInternal,
+                "the model is too large for a file: " + std::to_string(position) + " bytes of tensors");
 
   std::vector<std::byte> file(kLengthBytes + text.size() + position);
   std::memcpy(file.data(), &header_size, kLengthBytes);

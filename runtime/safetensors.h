@@ -18,8 +18,8 @@ namespace vqcodec::runtime {
 
 enum class Dtype { kBool, kU8, kI8, kF8E5M2, kF8E4M3, kU16, kI16, kF16, kBF16, kU32, kI32, kF32, kU64, kI64, kF64 };
 
-const char* dtype_name(Dtype dtype);    // as in the file: "F32"
-int64_t dtype_size(Dtype dtype);        // bytes an element
+const char* dtype_name(Dtype dtype);  // as in the file: "F32"
+int64_t dtype_size(Dtype dtype);      // bytes an element
 
 using Shape = std::vector<int64_t>;
 

@@ -85,10 +85,9 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int num_threads) : state_(std::make_unique<State>()) {
   if (num_threads < 0 || num_threads > kMaxThreads)
-    throw Error(ExitCode::kUsage, "number of threads is " + std::to_string(num_threads) + ", expected 0 (all cores) to " +
-                                      std::to_string(kMaxThreads));
-  if (num_threads == 0)
-    num_threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
+    throw Error(ExitCode::kUsage, "number of threads is " + std::to_string(num_threads) +
+                                      ", expected 0 (all cores) to " + std::to_string(kMaxThreads));
+  if (num_threads == 0) num_threads = std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
   try {
     state_->threads.reserve(static_cast<std::size_t>(num_threads - 1));
     for (int i = 1; i < num_threads; ++i) state_->threads.emplace_back([state = state_.get()] { state->work(); });

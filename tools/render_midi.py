@@ -177,11 +177,11 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
     pitch_drop, drop_seconds = rng.choice([0, 0, rng.uniform(0, 1)]), rng.uniform(0.005, 0.04)
     if pulsed:
         is_sub, shape, sub_level = True, rng.choice(["sine", "sine", "triangle"]), 0
-        shift = transpose + 12 * round((rng.uniform(22, 36) - middle) / 12)
+        shift = transpose + 12 * round((rng.uniform(22, 44) - middle) / 12)
         max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
     # Noise at the onset of pulses, as of a plucked string or a filter that opens.
-    click_level = 10 ** (rng.uniform(-45, -8) / 20) if pulsed and rng.random() < 0.8 else 0
-    click_decay, click_center_hz = rng.uniform(0.005, 0.12), 400 * 2 ** rng.uniform(0, 4)
+    click_level = 10 ** (rng.uniform(-45, -6) / 20) if pulsed and rng.random() < 0.8 else 0
+    click_decay, click_center_hz = rng.uniform(0.005, 0.25), 400 * 2 ** rng.uniform(0, 4)
     noise = np.random.default_rng(rng.getrandbits(32))
     drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
     detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right

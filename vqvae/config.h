@@ -23,39 +23,41 @@ enum class QuantizerKind {
 
 // A stack of ConvNeXt blocks on frames: depthwise convolution over time, layer norm, linear, GELU, linear, residual sum.
 struct StackConfig {
-  int width = 256;                          // channels, 8..4096
-  int expansion = 2;                        // inner width = width * expansion, 1..8
-  int kernel_frames = 7;                    // odd, 1..31
-  std::vector<int> dilations = {1, 2, 4};   // one block each, every one in 1..64; at most 32 blocks
+  int width = 256;                         // channels, 8..4096
+  int expansion = 2;                       // inner width = width * expansion, 1..8
+  int kernel_frames = 7;                   // odd, 1..31
+  std::vector<int> dilations = {1, 2, 4};  // one block each, every one in 1..64; at most 32 blocks
   // Frames on either side of a frame that its output depends on.
   int context_frames() const;
   bool operator==(const StackConfig&) const = default;
 };
 
 struct ModelConfig {
-  int sample_rate_hz = 44100;               // 8000..192000
-  int hop_samples = 1024;                   // frame hop, power of two in 64..8192; a frame spans 2 * hop_samples
+  int sample_rate_hz = 44100;  // 8000..192000
+  int hop_samples = 1024;      // frame hop, power of two in 64..8192; a frame spans 2 * hop_samples
   std::vector<std::string> sources = {"vocals", "bass", "drums", "other"};  // 1..16 names
 
   EncoderKind encoder_kind = EncoderKind::kMasks;
   // Bins of the mixture's spectrum that the encoder sees one by one; the bins above come in groups.
-  int num_fine_bins = 256;                  // 0..hop_samples
-  int coarse_bins = 8;                      // bins a group, divides hop_samples - num_fine_bins
-  StackConfig encoder;                      // the separator (masks) or the whole encoder (direct)
+  int num_fine_bins = 256;  // 0..hop_samples
+  int coarse_bins = 8;      // bins a group, divides hop_samples - num_fine_bins
+  StackConfig encoder;      // the separator (masks) or the whole encoder (direct)
 
-  int num_code_bins = 512;                  // lowest bins that the analysis and synthesis networks see, 1..hop_samples
-  StackConfig analysis;                     // per source, from its estimate to latents (masks only)
-  StackConfig synthesis;                    // per source, from codes to its spectrum
+  int num_code_bins = 512;  // lowest bins that the analysis and synthesis networks see, 1..hop_samples
+  StackConfig analysis;     // per source, from its estimate to latents (masks only)
+  StackConfig synthesis;    // per source, from codes to its spectrum
 
   QuantizerKind quantizer_kind = QuantizerKind::kResidual;
-  int num_codebooks = 8;                    // H, 1..32
-  int codebook_size = 1024;                 // m, 2..65536
-  int code_dim = 64;                        // residual: latent dimension; gumbel: dimension of each codebook's entries; 1..1024
+  int num_codebooks = 8;     // H, 1..32
+  int codebook_size = 1024;  // m, 2..65536
+  int code_dim = 64;         // residual: latent dimension; gumbel: dimension of each codebook's entries; 1..1024
 
   int num_sources() const { return static_cast<int>(sources.size()); }
   int num_bands() const { return num_fine_bins + (hop_samples - num_fine_bins) / coarse_bins; }
   // Per source and frame, what the encoder gives the quantizer: the latent, or the logits of all codebooks.
-  int quantizer_in() const { return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * codebook_size; }
+  int quantizer_in() const {
+    return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * codebook_size;
+  }
   // Per source and frame, what the decoder gets: the sum of the entries, or the entries one after another.
   int quantizer_out() const { return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * code_dim; }
 
@@ -69,9 +71,9 @@ nlohmann::json to_json(const ModelConfig& config);
 // Level of a source in a segment, coded as one index: 0 is silence, index i >= 1 a root mean square of
 // 1.5 dB * i - 97.5 dB relative to full scale.
 inline constexpr int kNumGains = 96;
-inline constexpr int kUnitGain = 65;        // the index of 0 dB, used by models that do not normalise
-int gain_index(double root_mean_square);    // nearest index; 0 below -96.75 dB
-float gain_scale(int index);                // root mean square of the index; 0 for 0; index in [0, kNumGains)
+inline constexpr int kUnitGain = 65;      // the index of 0 dB, used by models that do not normalise
+int gain_index(double root_mean_square);  // nearest index; 0 below -96.75 dB
+float gain_scale(int index);              // root mean square of the index; 0 for 0; index in [0, kNumGains)
 
 // Reads fields of a JSON object, remembers which ones, and refuses the rest: the shared base of all config readers.
 class FieldReader {

@@ -42,8 +42,13 @@ struct Decoder::State {
   int64_t next_frame;
 
   State(std::shared_ptr<const Model> m, DecoderOptions o, runtime::ThreadPool& p, Sink s)
-      : model(std::move(m)), config(model->config()), options(std::move(o)), pool(p), sink(std::move(s)),
-        hop(config.hop_samples), next_frame(options.first_frame) {
+      : model(std::move(m)),
+        config(model->config()),
+        options(std::move(o)),
+        pool(p),
+        sink(std::move(s)),
+        hop(config.hop_samples),
+        next_frame(options.first_frame) {
     if (options.sources.empty()) {
       for (int i = 0; i < config.num_sources(); ++i) options.sources.push_back(i);
     }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kBlockFrames = 128;  // frames that go through the network at a time
 constexpr float kSampleLimit = 64;
-constexpr float kLogFloor = 1e-8f;     // as in vqvae/train/network.cc
+constexpr float kLogFloor = 1e-8f;  // as in vqvae/train/network.cc
 constexpr float kCompressionFloor = 1e-4f;
 
 // Rows of floats that are appended at the end and taken from the front.
@@ -47,19 +47,19 @@ struct Encoder::State {
   size_t num_sources;
   bool masks;
 
-  std::vector<float> samples;     // interleaved, from the start of the next frame
+  std::vector<float> samples;  // interleaved, from the start of the next frame
   int64_t num_samples = 0;
-  int64_t num_frames = 0;         // transformed so far
-  RowQueue spectra;               // MDCT of left, then right, of frames whose masks have not come yet
+  int64_t num_frames = 0;  // transformed so far
+  RowQueue spectra;        // MDCT of left, then right, of frames whose masks have not come yet
   StackStream encoder;
 
   struct Source {
-    RowQueue estimate;            // of the segment under way: MDCT of left, then right
-    std::vector<int> gains;       // of segments whose codes are not all out
+    RowQueue estimate;       // of the segment under way: MDCT of left, then right
+    std::vector<int> gains;  // of segments whose codes are not all out
     std::vector<StackStream> analysis;
-    RowQueue network_latents;     // outputs of the analysis network that wait for quantization
-    RowQueue linear_latents;      // outputs of the linear path, ahead of the network's
-    int64_t num_summed = 0;       // rows of network_latents that have the linear path's added
+    RowQueue network_latents;  // outputs of the analysis network that wait for quantization
+    RowQueue linear_latents;   // outputs of the linear path, ahead of the network's
+    int64_t num_summed = 0;    // rows of network_latents that have the linear path's added
   };
   std::vector<Source> sources;
 
@@ -82,7 +82,8 @@ struct Encoder::State {
                                         std::to_string(config.num_codebooks));
     }
     if (options.segment_frames < 1 || options.segment_frames > 16384) {
-      throw Error(ExitCode::kUsage, "segments of " + std::to_string(options.segment_frames) + " frames: expected 1 to 16384");
+      throw Error(ExitCode::kUsage,
+                  "segments of " + std::to_string(options.segment_frames) + " frames: expected 1 to 16384");
     }
     for (size_t i = 0; i < num_sources; ++i) {
       Source source{RowQueue(2 * hop), {}, {}, RowQueue(config.quantizer_in()), RowQueue(config.quantizer_in()), 0};
@@ -183,14 +184,16 @@ struct Encoder::State {
     pool.parallel_for(count, 8, [&](int64_t begin, int64_t end) {
       std::vector<float> masks_row(static_cast<size_t>(width));
       for (int64_t t = begin; t < end; ++t) {
-        runtime::softmax_groups(logits + t * width, per_source, static_cast<int64_t>(num_sources), per_source, masks_row.data());
+        runtime::softmax_groups(logits + t * width, per_source, static_cast<int64_t>(num_sources), per_source,
+                                masks_row.data());
         const float* mixture = spectra.row(t);
         for (size_t s = 0; s < num_sources; ++s) {
           float* out = targets[s] + t * 2 * hop;
           for (int64_t c = 0; c < 2; ++c) {
             const float* mask = masks_row.data() + static_cast<int64_t>(s) * per_source + c * num_bands;
             for (int64_t k = 0; k < fine; ++k) out[c * hop + k] = mask[k] * mixture[c * hop + k];
-            for (int64_t k = fine; k < hop; ++k) out[c * hop + k] = mask[fine + (k - fine) / group] * mixture[c * hop + k];
+            for (int64_t k = fine; k < hop; ++k)
+              out[c * hop + k] = mask[fine + (k - fine) / group] * mixture[c * hop + k];
           }
         }
       }
@@ -289,7 +292,8 @@ struct Encoder::State {
     const Model::SourceWeights& weights = model->source(s);
     if (config.quantizer_kind == QuantizerKind::kGumbel) {
       for (int64_t h = 0; h < kept; ++h) {
-        runtime::argmax(latents + h * config.codebook_size, in, count, config.codebook_size, segment.codes.data() + h, kept);
+        runtime::argmax(latents + h * config.codebook_size, in, count, config.codebook_size, segment.codes.data() + h,
+                        kept);
       }
       return segment;
     }

@@ -27,8 +27,8 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   model->id_ = file.sha256();
   model->metadata_ = file.metadata();
   if (file.metadata("format") != kFormatName) {
-    throw Error(ExitCode::kModel, file.name() + ": format is \"" + file.metadata("format").substr(0, 60) + "\", expected \"" +
-                                      kFormatName + "\"");
+    throw Error(ExitCode::kModel, file.name() + ": format is \"" + file.metadata("format").substr(0, 60) +
+                                      "\", expected \"" + kFormatName + "\"");
   }
   try {
     model->config_ = parse_model_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
@@ -44,10 +44,12 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   model->encoder_.emplace(file, "encoder", config.encoder, 4 * config.num_bands(), encoder_out, 0);
   std::vector<float> analysis_basis;
   if (masks) {
-    model->analysis_.emplace(file, "analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(), num_sources);
+    model->analysis_.emplace(file, "analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(),
+                             num_sources);
     if (residual) analysis_basis = file.floats("analysis_basis", {num_sources, dim, size});
   }
-  model->synthesis_.emplace(file, "synthesis", config.synthesis, static_cast<int>(out), 2 * config.num_code_bins, num_sources);
+  model->synthesis_.emplace(file, "synthesis", config.synthesis, static_cast<int>(out), 2 * config.num_code_bins,
+                            num_sources);
   const std::vector<float> synthesis_basis = file.floats("synthesis_basis", {num_sources, size, out});
   const int64_t num_codebooks = config.num_codebooks, entries = config.codebook_size * dim;
   const std::vector<float> codebooks =

@@ -30,10 +30,10 @@ class Model {
 
   // For encoder.cc and decoder.cc.
   struct SourceWeights {
-    runtime::Linear analysis_basis;               // 2N -> code_dim; empty without a linear path
-    runtime::Linear synthesis_basis;              // quantizer_out -> 2N
-    std::vector<runtime::Codebook> codebooks;     // [H] (residual)
-    std::vector<std::vector<float>> entries;      // [H][m * D]
+    runtime::Linear analysis_basis;            // 2N -> code_dim; empty without a linear path
+    runtime::Linear synthesis_basis;           // quantizer_out -> 2N
+    std::vector<runtime::Codebook> codebooks;  // [H] (residual)
+    std::vector<std::vector<float>> entries;   // [H][m * D]
   };
   const Stack& encoder() const { return *encoder_; }
   const Stack& analysis() const { return *analysis_; }  // masks only

@@ -89,8 +89,8 @@ void StackStream::run(std::vector<float> rows, bool flush, runtime::ThreadPool& 
       float* out = mixed.data() + begin * width;
       runtime::depthwise_conv1d(held.data() + begin * width, width, end - begin, width, kernel, block.dilation,
                                 block.depthwise_weight.data(), block.depthwise_bias.data(), out, width);
-      runtime::layer_norm(out, width, end - begin, width, block.norm_weight.data(), block.norm_bias.data(), kNormEps, out,
-                          width);
+      runtime::layer_norm(out, width, end - begin, width, block.norm_weight.data(), block.norm_bias.data(), kNormEps,
+                          out, width);
     });
     block.up.forward(mixed.data(), width, num_out, inner.data(), inner_width, pool);
     pool.parallel_for(num_out, kRowGrain, [&](int64_t begin, int64_t end) {
@@ -105,8 +105,8 @@ void StackStream::run(std::vector<float> rows, bool flush, runtime::ThreadPool& 
   if (num_rows == 0) return;
   pool.parallel_for(num_rows, kRowGrain, [&](int64_t begin, int64_t end) {
     float* out = rows.data() + begin * width;
-    runtime::layer_norm(out, width, end - begin, width, stack_->norm_weight_.data(), stack_->norm_bias_.data(), kNormEps,
-                        out, width);
+    runtime::layer_norm(out, width, end - begin, width, stack_->norm_weight_.data(), stack_->norm_bias_.data(),
+                        kNormEps, out, width);
   });
   const size_t old_size = output.size();
   const int64_t num_outputs = stack_->out();

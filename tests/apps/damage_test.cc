@@ -85,8 +85,8 @@ TEST_F(Damage, AFlippedByteCostsOneSegmentOfOneSource) {
   const auto middle = cut(bass, 2 * kSegmentFrames * kHop, (3 * kSegmentFrames - 1) * kHop);
   EXPECT_EQ(middle, std::vector<float>(middle.size()));
 
-  const Outcome piped = ok({"decode", "-", "-o", dir_ / "piped.wav", "--bits", "float", "--keep-going"},
-                           {.stdin_path = bad});
+  const Outcome piped =
+      ok({"decode", "-", "-o", dir_ / "piped.wav", "--bits", "float", "--keep-going"}, {.stdin_path = bad});
   EXPECT_EQ(read_audio(dir_ / "piped.wav"), decoded);
   EXPECT_THAT(piped.err, HasSubstr("standard input: segment 2 of bass"));
 }
@@ -121,8 +121,8 @@ TEST_F(Damage, ACutFileGivesWhatItHas) {
     SCOPED_TRACE(size);
     write_bytes(dir_ / "cut.vqc", bytes.substr(0, size));
     fails({"decode", dir_ / "cut.vqc", "-o", dir_ / "out.wav"}, ExitCode::kBadFile, "cut.vqc: ");
-    fails({"decode", "-", "-o", dir_ / "out.wav"}, ExitCode::kBadFile, "standard input: ",
-          {.stdin_path = dir_ / "cut.vqc"});
+    fails({"decode", "-", "-o", dir_ / "out.wav"}, ExitCode::kBadFile,
+          "standard input: ", {.stdin_path = dir_ / "cut.vqc"});
     fails({"info", dir_ / "cut.vqc"}, ExitCode::kBadFile, "cut.vqc: ");
     fails({"verify", dir_ / "cut.vqc"}, ExitCode::kBadFile, "cut.vqc: ");
     if (size < third) {

@@ -101,8 +101,8 @@ TEST_F(Info, GoldenFilesOfOtherProgramsAreUnderstood) {
   EXPECT_EQ(json::parse(ok({"info", "--json", golden + "no_frames.vqc"}).out)["kbit_per_second"], 0);
   // log2 of the size, not the whole bits.
   const json odd = json::parse(ok({"info", "--json", golden + "odd_size.vqc"}).out);
-  const double codes = odd["num_frames"].get<double>() * odd["num_codebooks"].get<double>() *
-                       static_cast<double>(odd["sources"].size());
+  const double codes =
+      odd["num_frames"].get<double>() * odd["num_codebooks"].get<double>() * static_cast<double>(odd["sources"].size());
   const double code_bits = std::log2(odd["codebook_size"].get<double>());
   EXPECT_NEAR(odd["raw_bytes"].get<double>(), codes * code_bits / 8, 1e-9);
   EXPECT_NE(code_bits, std::ceil(code_bits));

@@ -151,8 +151,9 @@ TEST_F(RoundTrip, PipesGiveWhatFilesGive) {
   const RunOptions shell = {.program = "/bin/sh"};
   ok({"-c", "cat $SONG | $PROGRAM encode - -o - --quiet > $OUT/piped.vqc"}, shell);
   EXPECT_EQ(read_bytes(dir_ / "piped.vqc"), read_bytes(vqc()));
-  const Outcome whole = ok(
-      {"-c", "cat $SONG | $PROGRAM encode - -o - | $PROGRAM decode - -o - --bits float | cat > $OUT/piped.wav"}, shell);
+  const Outcome whole =
+      ok({"-c", "cat $SONG | $PROGRAM encode - -o - | $PROGRAM decode - -o - --bits float | cat > $OUT/piped.wav"},
+         shell);
   EXPECT_EQ(read_audio(dir_ / "piped.wav"), whole_);
   EXPECT_THAT(whole.err, HasSubstr("standard output: 0:15 of music"));
   ok({"-c", "cat $OUT/piped.vqc | $PROGRAM decode - --stems $OUT --sources drums --bits float"}, shell);

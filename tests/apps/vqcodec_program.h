@@ -34,11 +34,11 @@ struct Outcome {
 };
 
 struct RunOptions {
-  std::string program{};                   // default: the vqcodec that was built
+  std::string program{};  // default: the vqcodec that was built
   std::string stdin_path = "/dev/null";
-  std::string stdout_path{};               // default: a temporary file, read into Outcome::out
-  int stdout_fd = -1;                      // instead of stdout_path
-  bool without_root_powers = false;        // root gets EACCES like everybody; exit code 99 when that cannot be had
+  std::string stdout_path{};         // default: a temporary file, read into Outcome::out
+  int stdout_fd = -1;                // instead of stdout_path
+  bool without_root_powers = false;  // root gets EACCES like everybody; exit code 99 when that cannot be had
   std::map<std::string, std::string> environment{};  // "" takes a variable out
 };
 
@@ -136,7 +136,7 @@ inline std::vector<float> read_audio(const std::string& path) {
 // What the tests of one file share: a model, a song of 15 s, its .vqc and its decoded float samples.
 class Vqcodec : public testing::Test {
  protected:
-  static constexpr int64_t kHop = 256;             // of the tiny model
+  static constexpr int64_t kHop = 256;  // of the tiny model
   static constexpr int64_t kSegmentFrames = 512;
   static constexpr size_t kNumSamples = 15 * 44100 + 123;
 

@@ -56,26 +56,26 @@ TEST_P(LosslessTest, GivesTheSamplesBackFromFileAndPipe) {
 constexpr double kStep8 = 1.0 / 128;
 constexpr double kStep16 = 1.0 / 32768;
 constexpr double kStep24 = 1.0 / 8388608;
-INSTANTIATE_TEST_SUITE_P(
-    Formats, LosslessTest,
-    testing::Values(LosslessCase{"WavU8", SF_FORMAT_WAV | SF_FORMAT_PCM_U8, kStep8},
-                    LosslessCase{"Wav16", SF_FORMAT_WAV | SF_FORMAT_PCM_16, kStep16},
-                    LosslessCase{"Wav24", SF_FORMAT_WAV | SF_FORMAT_PCM_24, kStep24},
-                    LosslessCase{"Wav32", SF_FORMAT_WAV | SF_FORMAT_PCM_32, 1e-7},
-                    LosslessCase{"WavFloat", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 0},
-                    LosslessCase{"WavDouble", SF_FORMAT_WAV | SF_FORMAT_DOUBLE, 0},
-                    LosslessCase{"WavExtensible", SF_FORMAT_WAVEX | SF_FORMAT_PCM_24, kStep24},
-                    LosslessCase{"WavBigEndian", SF_ENDIAN_BIG | SF_FORMAT_WAV | SF_FORMAT_PCM_16, kStep16},
-                    LosslessCase{"WavAlaw", SF_FORMAT_WAV | SF_FORMAT_ALAW, 0.05},
-                    LosslessCase{"Rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16, kStep16},
-                    LosslessCase{"W64", SF_FORMAT_W64 | SF_FORMAT_FLOAT, 0},
-                    LosslessCase{"Flac8", SF_FORMAT_FLAC | SF_FORMAT_PCM_S8, kStep8},
-                    LosslessCase{"Flac16", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, kStep16},
-                    LosslessCase{"Flac24", SF_FORMAT_FLAC | SF_FORMAT_PCM_24, kStep24},
-                    LosslessCase{"Aiff16", SF_FORMAT_AIFF | SF_FORMAT_PCM_16, kStep16},
-                    LosslessCase{"Caf24", SF_FORMAT_CAF | SF_FORMAT_PCM_24, kStep24},
-                    LosslessCase{"AuFloat", SF_FORMAT_AU | SF_FORMAT_FLOAT, 0}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Formats, LosslessTest,
+                         testing::Values(LosslessCase{"WavU8", SF_FORMAT_WAV | SF_FORMAT_PCM_U8, kStep8},
+                                         LosslessCase{"Wav16", SF_FORMAT_WAV | SF_FORMAT_PCM_16, kStep16},
+                                         LosslessCase{"Wav24", SF_FORMAT_WAV | SF_FORMAT_PCM_24, kStep24},
+                                         LosslessCase{"Wav32", SF_FORMAT_WAV | SF_FORMAT_PCM_32, 1e-7},
+                                         LosslessCase{"WavFloat", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 0},
+                                         LosslessCase{"WavDouble", SF_FORMAT_WAV | SF_FORMAT_DOUBLE, 0},
+                                         LosslessCase{"WavExtensible", SF_FORMAT_WAVEX | SF_FORMAT_PCM_24, kStep24},
+                                         LosslessCase{"WavBigEndian", SF_ENDIAN_BIG | SF_FORMAT_WAV | SF_FORMAT_PCM_16,
+                                                      kStep16},
+                                         LosslessCase{"WavAlaw", SF_FORMAT_WAV | SF_FORMAT_ALAW, 0.05},
+                                         LosslessCase{"Rf64", SF_FORMAT_RF64 | SF_FORMAT_PCM_16, kStep16},
+                                         LosslessCase{"W64", SF_FORMAT_W64 | SF_FORMAT_FLOAT, 0},
+                                         LosslessCase{"Flac8", SF_FORMAT_FLAC | SF_FORMAT_PCM_S8, kStep8},
+                                         LosslessCase{"Flac16", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, kStep16},
+                                         LosslessCase{"Flac24", SF_FORMAT_FLAC | SF_FORMAT_PCM_24, kStep24},
+                                         LosslessCase{"Aiff16", SF_FORMAT_AIFF | SF_FORMAT_PCM_16, kStep16},
+                                         LosslessCase{"Caf24", SF_FORMAT_CAF | SF_FORMAT_PCM_24, kStep24},
+                                         LosslessCase{"AuFloat", SF_FORMAT_AU | SF_FORMAT_FLOAT, 0}),
+                         [](const auto& test) { return test.param.name; });
 
 struct LossyCase {
   const char* name;
@@ -313,7 +313,8 @@ TEST(AudioReader, AbsurdWantedRatesAreRefused) {
   TempDir dir;
   write_sndfile(dir / "a.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, 48000, 2, make_noise(10, 2));
   for (const int rate_hz : {-1, 1, 999, 768001, std::numeric_limits<int>::max()}) {
-    EXPECT_ERROR(AudioReader::open(dir / "a.wav", {.sample_rate_hz = rate_hz}), ExitCode::kUsage, HasSubstr("expected"));
+    EXPECT_ERROR(AudioReader::open(dir / "a.wav", {.sample_rate_hz = rate_hz}), ExitCode::kUsage,
+                 HasSubstr("expected"));
   }
 }
 
@@ -351,12 +352,12 @@ TEST(AudioReader, MoreThanTwoChannelsAreRefusedWithAReason) {
 TEST(AudioReader, KnownLayoutsAreMixedDownByBs775) {
   TempDir dir;
   constexpr float kMinus3Db = 0.70710678F;
-  const std::vector<std::pair<float, float>> expected = {{1, 0}, {0, 1}, {kMinus3Db, kMinus3Db}, {0, 0},
-                                                         {kMinus3Db, 0}, {0, kMinus3Db}};
+  const std::vector<std::pair<float, float>> expected = {{1, 0}, {0, 1},         {kMinus3Db, kMinus3Db},
+                                                         {0, 0}, {kMinus3Db, 0}, {0, kMinus3Db}};
   std::vector<float> samples(6 * 6);
   for (size_t i = 0; i < 6; ++i) samples[7 * i] = 0.5F;
-  const std::vector<int> map = {SF_CHANNEL_MAP_LEFT,   SF_CHANNEL_MAP_RIGHT,     SF_CHANNEL_MAP_CENTER,
-                                SF_CHANNEL_MAP_LFE,    SF_CHANNEL_MAP_REAR_LEFT, SF_CHANNEL_MAP_REAR_RIGHT};
+  const std::vector<int> map = {SF_CHANNEL_MAP_LEFT, SF_CHANNEL_MAP_RIGHT,     SF_CHANNEL_MAP_CENTER,
+                                SF_CHANNEL_MAP_LFE,  SF_CHANNEL_MAP_REAR_LEFT, SF_CHANNEL_MAP_REAR_RIGHT};
   write_sndfile(dir / "mask.wav", SF_FORMAT_WAVEX | SF_FORMAT_FLOAT, kRateHz, 6, samples, map);
   write_sndfile(dir / "plain.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, kRateHz, 6, samples);
   write_sndfile(dir / "a.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, kRateHz, 6, samples);
@@ -465,8 +466,8 @@ TEST(AudioReaderBadInput, EveryPrefixGivesAnErrorOrASoundOfAtMostItsLength) {
                            SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III}) {
     write_sndfile(dir / "a", format, kRateHz, 2, written);
     const std::string bytes = read_bytes(dir / "a");
-    const bool is_lossless = format != (SF_FORMAT_OGG | SF_FORMAT_VORBIS) &&
-                             format != (SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III);
+    const bool is_lossless =
+        format != (SF_FORMAT_OGG | SF_FORMAT_VORBIS) && format != (SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III);
     for (size_t size = 0; size < bytes.size(); size += size < 200 ? 1 : 23) {
       const std::span data(reinterpret_cast<const uint8_t*>(bytes.data()), size);
       for (const bool is_seekable : {true, false}) {
@@ -532,8 +533,8 @@ class FailingSource : public ByteSource {
 
 TEST(AudioReaderBadInput, AReadThatFailsIsAnIoError) {
   TempDir dir;
-  for (const int format : {SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
-                           SF_FORMAT_AIFF | SF_FORMAT_PCM_16}) {
+  for (const int format :
+       {SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, SF_FORMAT_AIFF | SF_FORMAT_PCM_16}) {
     write_sndfile(dir / "a", format, kRateHz, 2, make_noise(200000, 2));
     const std::string bytes = read_bytes(dir / "a");
     const std::span data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
@@ -541,7 +542,8 @@ TEST(AudioReaderBadInput, AReadThatFailsIsAnIoError) {
       for (const bool is_seekable : {true, false}) {
         EXPECT_ERROR(
             {
-              auto reader = AudioReader::open_source(std::make_unique<FailingSource>(data, limit, is_seekable), "a", {});
+              auto reader =
+                  AudioReader::open_source(std::make_unique<FailingSource>(data, limit, is_seekable), "a", {});
               read_all(*reader);
             },
             ExitCode::kIo, HasSubstr("Input/output error"));

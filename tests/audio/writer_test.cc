@@ -23,8 +23,8 @@ int64_t write_file(const std::string& path, const WriterOptions& options, const 
                    size_t block = 999) {
   auto writer = AudioWriter::open(path, options);
   for (size_t i = 0; i < samples.size(); i += block * static_cast<size_t>(options.num_channels)) {
-    writer->write(std::span(samples).subspan(
-        i, std::min(samples.size() - i, block * static_cast<size_t>(options.num_channels))));
+    writer->write(
+        std::span(samples).subspan(i, std::min(samples.size() - i, block * static_cast<size_t>(options.num_channels))));
   }
   writer->finish();
   return writer->num_clipped_samples();
@@ -46,8 +46,10 @@ TEST_P(WriterFormatTest, WhatIsWrittenIsReadBack) {
       const auto samples = make_noise(num_frames, static_cast<size_t>(num_channels));
       const std::string path = dir / GetParam().file;
       EXPECT_EQ(write_file(path,
-                           {.sample_rate_hz = 48000, .num_channels = num_channels,
-                            .sample_format = GetParam().format, .force = true},
+                           {.sample_rate_hz = 48000,
+                            .num_channels = num_channels,
+                            .sample_format = GetParam().format,
+                            .force = true},
                            samples),
                 0);
       const Audio audio = read_all(path);

@@ -12,7 +12,6 @@
 namespace vqcodec {
 namespace {
 
-
 // Runs `body` in a child process and returns how that ended (see waitpid).
 template <typename Body>
 int run_in_child(Body body) {

@@ -62,9 +62,10 @@ INSTANTIATE_TEST_SUITE_P(
     Codes, AdaptiveModelOn,
     testing::Values(Case{"OneFrame", 1, 8, 1024, 1.0, 0.0, 1.2}, Case{"SmallestBook", 512, 8, 2, 2.0, 0.0, 0.9},
                     Case{"LargestBook", 512, 2, 65536, 1.2, 0.1, 0.75},
-                    Case{"SizeNoPowerOfTwo", 512, 8, 1000, 1.0, 0.0, 0.9}, Case{"MostBooks", 64, 32, 1024, 1.0, 0.0, 0.95},
-                    Case{"Skewed", 512, 8, 1024, 1.2, 0.0, 0.8}, Case{"Markov", 512, 8, 1024, 0.8, 0.5, 0.75},
-                    Case{"Uniform", 512, 8, 1024, 0.0, 0.0, 1.04}, Case{"Long", 20000, 4, 1024, 1.0, 0.1, 0.8}),
+                    Case{"SizeNoPowerOfTwo", 512, 8, 1000, 1.0, 0.0, 0.9},
+                    Case{"MostBooks", 64, 32, 1024, 1.0, 0.0, 0.95}, Case{"Skewed", 512, 8, 1024, 1.2, 0.0, 0.8},
+                    Case{"Markov", 512, 8, 1024, 0.8, 0.5, 0.75}, Case{"Uniform", 512, 8, 1024, 0.0, 0.0, 1.04},
+                    Case{"Long", 20000, 4, 1024, 1.0, 0.1, 0.8}),
     [](const auto& param) { return param.param.name; });
 
 TEST(AdaptiveModel, RepeatedFramesAreNearlyFree) {

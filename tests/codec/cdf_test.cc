@@ -75,9 +75,7 @@ TEST(Cdf, InfinitiesShareEverything) {
   EXPECT_EQ(counts({kInfinity, 3e38F, kInfinity, kNan}), counts({1.0F, 0.0F, 1.0F, 0.0F}));
 }
 
-TEST(Cdf, NothingLeftIsUniform) {
-  EXPECT_EQ(counts({0.0F, -1.0F, kNan, -0.0F}), std::vector<uint32_t>(4, 1U << 18));
-}
+TEST(Cdf, NothingLeftIsUniform) { EXPECT_EQ(counts({0.0F, -1.0F, kNan, -0.0F}), std::vector<uint32_t>(4, 1U << 18)); }
 
 TEST(Cdf, ScaleDoesNotMatter) {
   EXPECT_EQ(counts({1e-40F, 3e-40F}), counts({1e-40F, 3e-40F}));

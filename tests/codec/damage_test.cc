@@ -65,7 +65,8 @@ TEST_P(DamageTo, EveryChangedByteIsAnErrorOrHarmless) {
       const std::string what = "byte " + std::to_string(at) + " xor " + std::to_string(flip);
       const MemorySource source(changed);
       expect_right_or_error(read_all(source), right_, what);
-      if (flip != 0xFF) expect_right_or_error(read_all(source, VqcReader::Mode::kRecover), right_, what + ", recovered");
+      if (flip != 0xFF)
+        expect_right_or_error(read_all(source, VqcReader::Mode::kRecover), right_, what + ", recovered");
       MemoryStream stream(changed);
       const Contents streamed = read_all(stream);
       expect_right_or_error(streamed, right_, what + ", streamed");

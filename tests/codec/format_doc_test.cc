@@ -45,7 +45,8 @@ Output run(const std::string& command) {
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), [](FILE*) { return 0; });
   if (pipe == nullptr) return output;
   std::array<char, 4096> buffer;
-  for (size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;) output.text.append(buffer.data(), n);
+  for (size_t n; (n = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;)
+    output.text.append(buffer.data(), n);
   const int status = ::pclose(pipe.get());
   output.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return output;

@@ -96,10 +96,10 @@ SourceSegment make_segment(const StreamInfo& info, uint32_t num_frames, uint16_t
 struct Pieces {
   StreamInfo info = small_info();
   Bytes header;
-  std::vector<Bytes> preamble;                 // whole sections
+  std::vector<Bytes> preamble;  // whole sections
   std::vector<SegmentHead> heads;
-  std::vector<std::vector<Bytes>> streams;     // [segment][source]
-  std::vector<Bytes> after_segment;            // sections after the first segment
+  std::vector<std::vector<Bytes>> streams;  // [segment][source]
+  std::vector<Bytes> after_segment;         // sections after the first segment
   std::function<Bytes(uint32_t, Bytes)> change_segment = [](uint32_t, Bytes b) { return b; };  // the section
   std::function<Bytes(Bytes)> change_index = [](Bytes b) { return b; };                        // its body
   std::function<Bytes(Bytes)> change_end = [](Bytes b) { return b; };                          // the last bytes
@@ -115,7 +115,8 @@ struct Pieces {
       heads.push_back({i, num_frames, {}});
       streams.emplace_back();
       for (uint32_t s = 0; s < 2; ++s) {
-        const auto segment = make_segment(info, num_frames, static_cast<uint16_t>(i == 1 && s == 1 ? 0 : 30 + i), random);
+        const auto segment =
+            make_segment(info, num_frames, static_cast<uint16_t>(i == 1 && s == 1 ? 0 : 30 + i), random);
         streams.back().push_back(encode_stream(info, segment, model).value());
       }
     }
@@ -186,9 +187,8 @@ std::map<std::string, Bytes> bad_files() {
   files["codebook_size_1"] = header_field(32, uint32_t{1});
   files["codebook_size_65537"] = header_field(32, uint32_t{65537});
   files["segment_frames_0"] = header_field(36, uint32_t{0});
-  files["codes_per_stream"] = pieces([](Pieces& p) {
-    p.header = seal(patch(patch(p.header, 28, uint32_t{32}), 36, uint32_t{65536}));
-  });
+  files["codes_per_stream"] =
+      pieces([](Pieces& p) { p.header = seal(patch(patch(p.header, 28, uint32_t{32}), 36, uint32_t{65536})); });
   files["names_overrun"] = header_field(kHeaderFixedBytes + 7, uint8_t{9});
   const auto names = [&](std::vector<std::string> sources) {
     return pieces([&](Pieces& p) {
@@ -201,9 +201,7 @@ std::map<std::string, Bytes> bad_files() {
   files["name_control"] = names({"vocals", "ba\x1bs"});
   files["name_utf8"] = names({"vocals", "ba\xC0\x80s"});
 
-  const auto preamble = [&](const Bytes& extra) {
-    return pieces([&](Pieces& p) { p.preamble.push_back(extra); });
-  };
+  const auto preamble = [&](const Bytes& extra) { return pieces([&](Pieces& p) { p.preamble.push_back(extra); }); };
   files["section_crc"] = preamble(patch(section("ABCD", 0, {1, 2, 3}), 12, uint32_t{0}));
   files["section_tag"] = preamble(section("aBCD", 0, {1, 2, 3}));
   files["section_flags"] = preamble(section("ABCD", 2, {1, 2, 3}));
@@ -218,7 +216,8 @@ std::map<std::string, Bytes> bad_files() {
     p.after_segment = p.preamble;
     p.preamble.clear();
   });
-  files["too_many_sections"] = pieces([](Pieces& p) { p.preamble.assign(kMaxPreambleSections + 1, section("ABCD", 0, {})); });
+  files["too_many_sections"] =
+      pieces([](Pieces& p) { p.preamble.assign(kMaxPreambleSections + 1, section("ABCD", 0, {})); });
   files["metadata_crc"] = only_metadata(0, patch(metadata, metadata.size() - 4, uint32_t{0}));
   files["metadata_short"] = only_metadata(0, {1, 2, 3});
   files["metadata_huge"] = only_metadata(0, seal(patch(metadata, 0, kMaxMetadataBytes + 1)));
@@ -306,7 +305,8 @@ std::map<std::string, Bytes> bad_files() {
   return files;
 }
 
-Bytes golden(const StreamInfo& info, uint32_t num_segments, uint32_t last_frames, std::string_view metadata, uint32_t seed) {
+Bytes golden(const StreamInfo& info, uint32_t num_segments, uint32_t last_frames, std::string_view metadata,
+             uint32_t seed) {
   Random random(seed);
   MemorySink sink;
   auto writer = VqcWriter::create(sink, info, metadata).value();
@@ -328,7 +328,8 @@ Bytes golden(const StreamInfo& info, uint32_t num_segments, uint32_t last_frames
 
 void write_new(const std::filesystem::path& path, const Bytes& bytes) {
   if (std::filesystem::exists(path)) return;
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   std::cout << path.string() << '\n';
 }
 
@@ -338,7 +339,8 @@ int make_all(const std::filesystem::path& dir) {
   StreamInfo two = small_info();
   two.codebook_size = 64;
   two.segment_frames = 24;
-  write_new(dir / "golden/two_sources.vqc", golden(two, 4, 11, R"({"title":"Two sources","writer":"make_fixtures"})", 1));
+  write_new(dir / "golden/two_sources.vqc",
+            golden(two, 4, 11, R"({"title":"Two sources","writer":"make_fixtures"})", 1));
   StreamInfo four = two;
   four.sources = {"vocals", "bass", "drums", "other"};
   four.num_codebooks = 8;
@@ -375,7 +377,8 @@ int make_all(const std::filesystem::path& dir) {
     expected[name] = {{"seek", read_all(source).code_name()}, {"stream", read_all(stream).code_name()}};
     std::cout << name << ": " << read_all(source).describe() << '\n';
   }
-  if (!std::filesystem::exists(dir / "bad/expected.json")) std::ofstream(dir / "bad/expected.json") << expected.dump(1) << '\n';
+  if (!std::filesystem::exists(dir / "bad/expected.json"))
+    std::ofstream(dir / "bad/expected.json") << expected.dump(1) << '\n';
   return 0;
 }
 

@@ -20,11 +20,13 @@ struct Spectra {
 // The definition in fft.h, term by term.
 Spectra direct(const std::vector<float>& x, int hop) {
   const double pi = std::numbers::pi;
-  Spectra spectra{std::vector<double>(static_cast<std::size_t>(hop)), std::vector<double>(static_cast<std::size_t>(hop))};
+  Spectra spectra{std::vector<double>(static_cast<std::size_t>(hop)),
+                  std::vector<double>(static_cast<std::size_t>(hop))};
   for (int k = 0; k < hop; ++k) {
     double c = 0, s = 0;
     for (int n = 0; n < 2 * hop; ++n) {
-      const double windowed = std::sin(pi / (2.0 * hop) * (n + 0.5)) * static_cast<double>(x[static_cast<std::size_t>(n)]);
+      const double windowed =
+          std::sin(pi / (2.0 * hop) * (n + 0.5)) * static_cast<double>(x[static_cast<std::size_t>(n)]);
       const double phase = pi / hop * (n + 0.5 + hop / 2.0) * (k + 0.5);
       c += windowed * std::cos(phase);
       s += windowed * std::sin(phase);
@@ -100,7 +102,8 @@ TEST(Mclt, InverseGivesTheSamplesBack) {
       mclt.forward(padded.data() + begin, mdct.data(), nullptr);
       for (float v : mdct) energy_of_coefficients += static_cast<double>(v) * static_cast<double>(v);
       mclt.inverse_overlap(mdct.data(), overlap.data(), out.data());
-      for (std::size_t n = 0; n < size; ++n) ASSERT_NEAR(out[n], padded[begin + n], 1e-6) << "hop " << hop << ", frame " << t;
+      for (std::size_t n = 0; n < size; ++n)
+        ASSERT_NEAR(out[n], padded[begin + n], 1e-6) << "hop " << hop << ", frame " << t;
     }
     EXPECT_NEAR(energy_of_coefficients / energy_in, 1.0, 1e-6) << "hop " << hop;  // orthonormal
   }

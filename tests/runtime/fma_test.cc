@@ -114,7 +114,7 @@ TEST_P(Fma, OverflowAgrees) {
 }
 
 TEST_P(Fma, SpecialValuesAgree) {
-  const float specials[] = {0.0f,       -0.0f,      1.0f,    -1.0f,      kInfinity, -kInfinity, kNan,
+  const float specials[] = {0.0f,      -0.0f,      1.0f,      -1.0f,    kInfinity,       -kInfinity,      kNan,
                             0x1p-149f, -0x1p-149f, 0x1p-126f, 0x1p127f, 0x1.fffffep127f, -0x1.fffffep127f};
   for (float a : specials)
     for (float b : specials)

@@ -24,7 +24,8 @@ struct Layer {
 };
 
 // The documented chain, by the standard library.
-std::vector<float> expected(const Layer& layer, const std::vector<float>& x, int64_t rows, const std::vector<float>* y) {
+std::vector<float> expected(const Layer& layer, const std::vector<float>& x, int64_t rows,
+                            const std::vector<float>* y) {
   std::vector<float> result(static_cast<std::size_t>(rows * layer.out));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t n = 0; n < layer.out; ++n) {
@@ -129,7 +130,8 @@ TEST_P(LinearOnPath, KeepsWithinItsStrides) {
   for (std::size_t r = 0; r < 7; ++r)
     for (std::size_t n = 19; n < 23; ++n) EXPECT_EQ(y[r * 23 + n], 42.0f);
   std::vector<float> packed;
-  for (std::size_t r = 0; r < 7; ++r) packed.insert(packed.end(), x.begin() + static_cast<int>(r * 11), x.begin() + static_cast<int>(r * 11 + 5));
+  for (std::size_t r = 0; r < 7; ++r)
+    packed.insert(packed.end(), x.begin() + static_cast<int>(r * 11), x.begin() + static_cast<int>(r * 11 + 5));
   const std::vector<float> wanted = expected(layer, packed, 7, nullptr);
   for (std::size_t r = 0; r < 7; ++r)
     for (std::size_t n = 0; n < 19; ++n) EXPECT_TRUE(same_bits(y[r * 23 + n], wanted[r * 19 + n]));

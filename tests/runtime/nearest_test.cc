@@ -120,7 +120,8 @@ TEST_P(NearestOnPath, DoesNotDependOnThreadsOrRows) {
   const std::vector<float> x = noise.values(kRows * 20);
   std::vector<uint16_t> one_by_one(kRows);
   ThreadPool alone(1);
-  for (int64_t r = 0; r < kRows; ++r) codebook.nearest(x.data() + r * 20, 20, 1, &one_by_one[static_cast<std::size_t>(r)], 1, alone);
+  for (int64_t r = 0; r < kRows; ++r)
+    codebook.nearest(x.data() + r * 20, 20, 1, &one_by_one[static_cast<std::size_t>(r)], 1, alone);
   for (int threads : {1, 2, 5}) {
     ThreadPool pool(threads);
     std::vector<uint16_t> index(kRows);

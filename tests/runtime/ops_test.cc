@@ -19,7 +19,8 @@ std::vector<float> sweep(float from, float to) {
   std::vector<float> values = {from, to};
   const auto first = std::bit_cast<uint32_t>(from);
   const auto last = std::bit_cast<uint32_t>(to);
-  for (uint32_t bits = first; bits < last && last - bits > 4099; bits += 4099) values.push_back(std::bit_cast<float>(bits));
+  for (uint32_t bits = first; bits < last && last - bits > 4099; bits += 4099)
+    values.push_back(std::bit_cast<float>(bits));
   return values;
 }
 
@@ -81,8 +82,7 @@ TEST_P(OpsOnPath, Exp) {
   std::vector<float> subnormal = sweep(87.0f, 104.0f);
   for (float& x : subnormal) x = -x;
   expect_close(
-      exp, subnormal, [](double x) { return std::exp(x); },
-      [](double, double y) { return 2e-7 * y + 0x1p-149; });
+      exp, subnormal, [](double x) { return std::exp(x); }, [](double, double y) { return 2e-7 * y + 0x1p-149; });
   EXPECT_EQ(one(exp, 0.0f), 1.0f);
   EXPECT_EQ(one(exp, -0.0f), 1.0f);
   EXPECT_EQ(one(exp, 88.8f), kInfinity);
@@ -167,7 +167,8 @@ TEST_P(OpsOnPath, LayerNormIsCloseToDouble) {
       for (int64_t i = 0; i < width; ++i) mean += static_cast<double>(row[i]) / static_cast<double>(width);
       double variance = 0;
       for (int64_t i = 0; i < width; ++i)
-        variance += (static_cast<double>(row[i]) - mean) * (static_cast<double>(row[i]) - mean) / static_cast<double>(width);
+        variance +=
+            (static_cast<double>(row[i]) - mean) * (static_cast<double>(row[i]) - mean) / static_cast<double>(width);
       for (int64_t i = 0; i < width; ++i) {
         const auto at = static_cast<std::size_t>(i);
         const double inverse = 1 / std::sqrt(variance + static_cast<double>(kEps));
@@ -183,7 +184,8 @@ TEST_P(OpsOnPath, LayerNormIsCloseToDouble) {
     layer_norm(in_place.data(), x_stride, kRows, width, gamma.data(), beta.data(), kEps, in_place.data(), x_stride);
     for (int64_t r = 0; r < kRows; ++r)
       for (int64_t i = 0; i < width; ++i)
-        ASSERT_TRUE(same_bits(in_place[static_cast<std::size_t>(r * x_stride + i)], y[static_cast<std::size_t>(r * y_stride + i)]));
+        ASSERT_TRUE(same_bits(in_place[static_cast<std::size_t>(r * x_stride + i)],
+                              y[static_cast<std::size_t>(r * y_stride + i)]));
   }
 }
 
@@ -258,7 +260,8 @@ TEST_P(OpsOnPath, SoftmaxOverGroupsIsCloseToDouble) {
       softmax_groups(x.data(), stride, groups, count, y.data());
       for (int64_t i = 0; i < count; ++i) {
         double total = 0;
-        for (int64_t g = 0; g < groups; ++g) total += std::exp(static_cast<double>(x[static_cast<std::size_t>(g * stride + i)]));
+        for (int64_t g = 0; g < groups; ++g)
+          total += std::exp(static_cast<double>(x[static_cast<std::size_t>(g * stride + i)]));
         for (int64_t g = 0; g < groups; ++g) {
           const auto at = static_cast<std::size_t>(g * stride + i);
           const double exact = std::exp(static_cast<double>(x[at])) / total;

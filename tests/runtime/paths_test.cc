@@ -22,12 +22,14 @@ using ::testing::HasSubstr;
 using Function = void (*)(const float*, int64_t, float*);
 
 // Every operation at one size, on inputs from `draw`, which is called in a fixed order.
-std::map<std::string, std::vector<float>> run_all(int64_t size, const std::function<std::vector<float>(int64_t)>& draw) {
+std::map<std::string, std::vector<float>> run_all(int64_t size,
+                                                  const std::function<std::vector<float>(int64_t)>& draw) {
   std::map<std::string, std::vector<float>> results;
   const auto count = static_cast<std::size_t>(size);
   const std::vector<float> x = draw(size);
-  const std::map<std::string, Function> functions = {{"gelu", gelu}, {"erf", erf},     {"exp", exp},  {"sigmoid", sigmoid},
-                                                     {"log", log},   {"log10", log10}, {"sqrt", sqrt}};
+  const std::map<std::string, Function> functions = {{"gelu", gelu},       {"erf", erf}, {"exp", exp},
+                                                     {"sigmoid", sigmoid}, {"log", log}, {"log10", log10},
+                                                     {"sqrt", sqrt}};
   for (const auto& [name, function] : functions) {
     std::vector<float>& y = results[name];
     y.resize(count);
@@ -118,7 +120,8 @@ TEST_P(Paths, GiveTheBitsWrittenDown) {
     for (const auto& [name, values] : run_all(size, [&](int64_t count) { return noise.values(count, 4.0f); }))
       for (float v : values) all.push_back(std::isnan(v) ? 0.0f : v);  // the logarithm's; the sign of NaN is free
   }
-  EXPECT_EQ(to_hex(sha256(std::as_bytes(std::span(all)))), "be1cf482d2a6ad5757eb7e406953bd6301b4ff6455b707eaa5c26f436380ddd4");
+  EXPECT_EQ(to_hex(sha256(std::as_bytes(std::span(all)))),
+            "be1cf482d2a6ad5757eb7e406953bd6301b4ff6455b707eaa5c26f436380ddd4");
 }
 
 VQCODEC_ON_EVERY_PATH(Paths);
@@ -141,7 +144,8 @@ TEST(Cpu, TheEnvironmentChoosesThePath) {
     try {
       current_path();
     } catch (const Error& error) {
-      return error.code() == ExitCode::kUsage && std::strstr(error.what(), "expected portable, avx2 or avx512") != nullptr;
+      return error.code() == ExitCode::kUsage &&
+             std::strstr(error.what(), "expected portable, avx2 or avx512") != nullptr;
     }
     return false;
   });

@@ -29,8 +29,8 @@ inline ::testing::AssertionResult same_bits(const std::vector<float>& a, const s
   if (a.size() != b.size()) return ::testing::AssertionFailure() << a.size() << " and " << b.size() << " values";
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (!same_bits(a[i], b[i])) {
-      return ::testing::AssertionFailure() << "element " << i << " of " << a.size() << ": " << std::hexfloat << a[i]
-                                           << " and " << b[i];
+      return ::testing::AssertionFailure()
+             << "element " << i << " of " << a.size() << ": " << std::hexfloat << a[i] << " and " << b[i];
     }
   }
   return ::testing::AssertionSuccess();
@@ -44,9 +44,7 @@ class Noise {
   uint32_t bits() { return static_cast<uint32_t>(generator_()); }
 
   // In [-scale, scale), with 24 bits.
-  float value(float scale = 1.0f) {
-    return (static_cast<float>(bits() >> 8) - 8388608.0f) * 0x1p-23f * scale;
-  }
+  float value(float scale = 1.0f) { return (static_cast<float>(bits() >> 8) - 8388608.0f) * 0x1p-23f * scale; }
 
   std::vector<float> values(int64_t count, float scale = 1.0f) {
     std::vector<float> result(static_cast<std::size_t>(count));
@@ -56,8 +54,9 @@ class Noise {
 
   // Any float32: of any exponent, and now and then zero, infinite or NaN.
   float any() {
-    static constexpr float kSpecial[] = {0.0f,   -0.0f,      kInfinity,  -kInfinity, kNan,   1.0f,        -1.0f,
-                                         0x1p-149f, -0x1p-149f, 0x1p-126f, 0x1.fffffcp-127f, 0x1.fffffep127f};
+    static constexpr float kSpecial[] = {
+        0.0f,      -0.0f,      kInfinity, -kInfinity,       kNan,           1.0f, -1.0f,
+        0x1p-149f, -0x1p-149f, 0x1p-126f, 0x1.fffffcp-127f, 0x1.fffffep127f};
     const uint32_t choice = bits();
     if (choice % 32 == 0) return kSpecial[choice / 32 % std::size(kSpecial)];
     return std::bit_cast<float>(bits());
@@ -88,7 +87,7 @@ class EveryPath : public ::testing::TestWithParam<Path> {
 
 inline std::string name_of_path(const ::testing::TestParamInfo<Path>& info) { return path_name(info.param); }
 
-#define VQCODEC_ON_EVERY_PATH(suite)                                                                             \
+#define VQCODEC_ON_EVERY_PATH(suite) \
   INSTANTIATE_TEST_SUITE_P(Path, suite, ::testing::Values(Path::kPortable, Path::kAvx2, Path::kAvx512), name_of_path)
 
 }  // namespace vqcodec::runtime

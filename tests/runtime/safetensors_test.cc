@@ -89,7 +89,8 @@ TEST(Safetensors, DataAreAlignedToTheirDtype) {
   std::memcpy(&length, file.data(), 8);
   EXPECT_EQ((8 + length) % 64, 0U);
   const auto header = nlohmann::json::parse(std::string(reinterpret_cast<const char*>(file.data()) + 8, length));
-  for (const char* name : {"ids", "weight", "scalar"}) EXPECT_EQ(header[name]["data_offsets"][0].get<uint64_t>() % 4, 0U);
+  for (const char* name : {"ids", "weight", "scalar"})
+    EXPECT_EQ(header[name]["data_offsets"][0].get<uint64_t>() % 4, 0U);
   EXPECT_EQ(header["half"]["data_offsets"][0].get<uint64_t>() % 2, 0U);
 }
 
@@ -152,7 +153,8 @@ TEST(Safetensors, AnotherShapeDtypeOrNameIsRefused) {
                HasSubstr("tensor 'weight' is F32 [2, 3], expected F32 or F16 or BF16 [3, 2]"));
   EXPECT_ERROR(file.floats("weight", {6}), ExitCode::kModel, HasSubstr("expected F32 or F16 or BF16 [6]"));
   EXPECT_ERROR(file.floats("ids", {3}), ExitCode::kModel, HasSubstr("tensor 'ids' is I32 [3], expected F32"));
-  EXPECT_ERROR(file.integers("weight", {2, 3}), ExitCode::kModel, HasSubstr("tensor 'weight' is F32 [2, 3], expected U8"));
+  EXPECT_ERROR(file.integers("weight", {2, 3}), ExitCode::kModel,
+               HasSubstr("tensor 'weight' is F32 [2, 3], expected U8"));
   EXPECT_ERROR(file.tensor("half", {2, 2}, {Dtype::kF32}), ExitCode::kModel, HasSubstr("expected F32 [2, 2]"));
   EXPECT_ERROR(file.metadata("title"), ExitCode::kModel, HasSubstr("the metadata have no 'title'"));
 }
@@ -187,7 +189,8 @@ TEST(Safetensors, ManyUnknownTensorsAreListedInShort) {
   for (char c = 'a'; c <= 'h'; ++c) writer.add_f32(std::string(1, c), {}, std::vector<float>{0.0f});
   Safetensors file = open(writer.bytes());
   file.floats("b", {});
-  EXPECT_ERROR(file.check_all_used(), ExitCode::kModel, HasSubstr("7 tensors that its config has no place for: 'a', 'c', 'd', 'e', 'f', ..."));
+  EXPECT_ERROR(file.check_all_used(), ExitCode::kModel,
+               HasSubstr("7 tensors that its config has no place for: 'a', 'c', 'd', 'e', 'f', ..."));
 }
 
 // ---- files that are refused ----
@@ -241,8 +244,10 @@ const std::vector<Refusal>& refusals() {
       {"ShapeIsText", "{" + tensor("a", f32("\"1\"", "[0,4]")) + "}", 4, "tensor 'a' has a string in 'shape'"},
       {"ShapeIsNested", "{" + tensor("a", f32("[[1]]", "[0,4]")) + "}", 4, "tensor 'a' has an array in 'shape'"},
       {"ShapeHasAnObject", "{" + tensor("a", f32("[{}]", "[0,4]")) + "}", 4, "tensor 'a' has an object in 'shape'"},
-      {"ShapeIsNegative", "{" + tensor("a", f32("[-1]", "[0,4]")) + "}", 4, "tensor 'a' has a negative number in 'shape'"},
-      {"ShapeHasAFraction", "{" + tensor("a", f32("[1.0]", "[0,4]")) + "}", 4, "a number with a fraction or exponent in 'shape'"},
+      {"ShapeIsNegative", "{" + tensor("a", f32("[-1]", "[0,4]")) + "}", 4,
+       "tensor 'a' has a negative number in 'shape'"},
+      {"ShapeHasAFraction", "{" + tensor("a", f32("[1.0]", "[0,4]")) + "}", 4,
+       "a number with a fraction or exponent in 'shape'"},
       {"ShapeHasABoolean", "{" + tensor("a", f32("[true]", "[0,4]")) + "}", 4, "tensor 'a' has a boolean in 'shape'"},
       {"ShapeOverflows", "{" + tensor("a", f32("[4294967296,4294967296]", "[0,4]")) + "}", 4, "which is too large"},
       {"BytesOverflow", "{" + tensor("a", f32("[4611686018427387904]", "[0,4]")) + "}", 4, "which is too large"},
@@ -257,12 +262,13 @@ const std::vector<Refusal>& refusals() {
        "tensor 'a' has 4 bytes, but F32 [2] takes 8"},
       {"TensorsOverlap", "{" + tensor("a", f32("[2]", "[0,8]")) + "," + tensor("b", f32("[2]", "[4,12]")) + "}", 12,
        "tensor 'b' begins at byte 4 of the data, expected 8: tensors overlap"},
-      {"TensorsAreTheSameBytes", "{" + tensor("a", f32("[1]", "[0,4]")) + "," + tensor("b", f32("[1]", "[0,4]")) + "}", 4,
-       "tensors overlap"},
+      {"TensorsAreTheSameBytes", "{" + tensor("a", f32("[1]", "[0,4]")) + "," + tensor("b", f32("[1]", "[0,4]")) + "}",
+       4, "tensors overlap"},
       {"GapBeforeTheFirst", "{" + tensor("a", f32("[1]", "[4,8]")) + "}", 8, "expected 0: bytes belong to no tensor"},
       {"GapBetween", "{" + tensor("a", f32("[1]", "[0,4]")) + "," + tensor("b", f32("[1]", "[8,12]")) + "}", 12,
        "tensor 'b' begins at byte 8 of the data, expected 4: bytes belong to no tensor"},
-      {"BytesAfterTheLast", "{" + tensor("a", f32("[1]", "[0,4]")) + "}", 5, "1 bytes after the last tensor belong to none"},
+      {"BytesAfterTheLast", "{" + tensor("a", f32("[1]", "[0,4]")) + "}", 5,
+       "1 bytes after the last tensor belong to none"},
       {"BytesOfNoTensor", "{}", 3, "3 bytes after the last tensor belong to none"},
       {"MetadataTwice", R"({"__metadata__":{},"__metadata__":{}})", 0, "__metadata__ appears twice"},
       {"MetadataKeyTwice", R"({"__metadata__":{"a":"1","a":"2"}})", 0, "the metadata have the key 'a' twice"},
@@ -305,7 +311,8 @@ TEST(Safetensors, HugeHeaderIsRefused) {
 }
 
 TEST(Safetensors, DeepNestingIsRefusedWithoutRecursion) {
-  EXPECT_ERROR(open(make_file("{\"a\":" + std::string(1000000, '['))), ExitCode::kBadFile, HasSubstr("'a' is an array"));
+  EXPECT_ERROR(open(make_file("{\"a\":" + std::string(1000000, '['))), ExitCode::kBadFile,
+               HasSubstr("'a' is an array"));
 }
 
 TEST(Safetensors, TooManyTensorsAreRefused) {
@@ -325,7 +332,8 @@ TEST(Safetensors, TextOfTheFileIsShownCutAndPrintable) {
 TEST(Safetensors, EveryTruncationIsRefused) {
   const std::vector<std::byte> file = example().bytes();
   for (std::size_t size = 0; size < file.size(); ++size)
-    EXPECT_ERROR(open({file.begin(), file.begin() + static_cast<int>(size)}), ExitCode::kBadFile, HasSubstr("x.safetensors"));
+    EXPECT_ERROR(open({file.begin(), file.begin() + static_cast<int>(size)}), ExitCode::kBadFile,
+                 HasSubstr("x.safetensors"));
 }
 
 TEST(Safetensors, EveryFlippedBitIsRefusedOrRead) {
@@ -365,7 +373,8 @@ TEST(SafetensorsWriter, WhatDoesNotFitIsRefused) {
   EXPECT_ERROR(writer.add_f32("b", {3}, two), ExitCode::kInternal, HasSubstr("2 values for the shape [3]"));
   EXPECT_ERROR(writer.add_f32("b", {-2, -1}, two), ExitCode::kInternal, HasSubstr("2 values for the shape [-2, -1]"));
   EXPECT_ERROR(writer.add_f32("b", {int64_t{1} << 62, 4}, {}), ExitCode::kInternal, HasSubstr("0 values"));
-  EXPECT_ERROR(writer.add_f32("b", {1, 1, 1, 1, 1, 1, 1, 1, 2}, two), ExitCode::kInternal, HasSubstr("cannot be added"));
+  EXPECT_ERROR(writer.add_f32("b", {1, 1, 1, 1, 1, 1, 1, 1, 2}, two), ExitCode::kInternal,
+               HasSubstr("cannot be added"));
   const float infinity = std::numeric_limits<float>::infinity();
   for (float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN()}) {
     const std::vector<float> values = {1.0f, bad};

@@ -42,8 +42,7 @@ TEST_P(ThreadPoolOf, CoversEverythingOnceInPartsOfTheGrain) {
 TEST_P(ThreadPoolOf, ManyShortLoops) {
   ThreadPool pool(GetParam());
   std::atomic<int64_t> sum{0};
-  for (int loop = 0; loop < 3000; ++loop)
-    pool.parallel_for(4, 1, [&](int64_t begin, int64_t) { sum += begin; });
+  for (int loop = 0; loop < 3000; ++loop) pool.parallel_for(4, 1, [&](int64_t begin, int64_t) { sum += begin; });
   EXPECT_EQ(sum, 3000 * 6);
 }
 

@@ -4,8 +4,8 @@ namespace vqcodec::vqvae::train {
 
 namespace {
 
-constexpr double kMixtureFloor = 1e-2;   // -20 dB: a lower one makes silence the best answer for quiet sources
-constexpr double kSilenceFloor = 1e-3;   // energy of a second of stereo noise at -80 dBFS
+constexpr double kMixtureFloor = 1e-2;  // -20 dB: a lower one makes silence the best answer for quiet sources
+constexpr double kSilenceFloor = 1e-3;  // energy of a second of stereo noise at -80 dBFS
 constexpr int64_t kStftSize = 2048, kStftHop = 512;
 
 Tensor window_sums(const Tensor& per_frame, int64_t window_frames) {

@@ -13,7 +13,7 @@ Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& m
 
 struct WaveformTerms {
   Tensor waveform;  // mean absolute error of samples
-  Tensor stft;      // mean absolute value of the STFT of the error, 2048 points, hop 512, Hann; undefined if not asked for
+  Tensor stft;  // mean absolute value of the STFT of the error, 2048 points, hop 512, Hann; undefined if not asked for
 };
 // error: [B, T, 2, N] MDCT of left and right.
 WaveformTerms waveform_terms(const LappedTransform& transform, const Tensor& error, bool with_stft);

@@ -13,7 +13,7 @@ using torch::indexing::Slice;
 
 namespace {
 
-constexpr double kLogFloor = 1e-8;         // power under which features are flat, see vqvae/encoder.cc
+constexpr double kLogFloor = 1e-8;  // power under which features are flat, see vqvae/encoder.cc
 constexpr double kCompressionFloor = 1e-4;
 
 // Autocast to bfloat16 for the lifetime of the object.
@@ -55,9 +55,7 @@ LappedTransform::LappedTransform(int hop_samples, torch::Device device) : hop_(h
   alternating_ = (1 - 2 * torch::arange(hop_, real).remainder(2)).to(torch::kFloat32).to(device);
 }
 
-Tensor LappedTransform::frames(const Tensor& samples) const {
-  return samples.unfold(-1, 2 * hop_, hop_) * window_;
-}
+Tensor LappedTransform::frames(const Tensor& samples) const { return samples.unfold(-1, 2 * hop_, hop_) * window_; }
 
 // DCT-IV of length N by a complex FFT of length N / 2.
 Tensor LappedTransform::dct4(const Tensor& x) const {
@@ -91,8 +89,8 @@ Tensor LappedTransform::inverse(const Tensor& coefficients) const {
 BlockImpl::BlockImpl(const StackConfig& config, int dilation) : dilation_(dilation) {
   const int64_t inner = static_cast<int64_t>(config.width) * config.expansion;
   const double bound = 1 / std::sqrt(static_cast<double>(config.kernel_frames));
-  depthwise_weight = register_parameter(
-      "depthwise_weight", torch::empty({config.width, config.kernel_frames}).uniform_(-bound, bound));
+  depthwise_weight = register_parameter("depthwise_weight",
+                                        torch::empty({config.width, config.kernel_frames}).uniform_(-bound, bound));
   depthwise_bias = register_parameter("depthwise_bias", torch::zeros({config.width}));
   norm = register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({config.width})));
   up = register_module("up", torch::nn::Linear(config.width, inner));
@@ -151,20 +149,19 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
     analysis = register_module("analysis", Stack(config.analysis, 2 * config.num_code_bins, config.quantizer_in(),
                                                  static_cast<int>(num_sources), residual));
     if (residual) {
-      analysis_basis = register_parameter(
-          "analysis_basis",
-          torch::randn({num_sources, config.code_dim, 2 * hop}) / std::sqrt(2.0 * static_cast<double>(hop)));
+      analysis_basis = register_parameter("analysis_basis", torch::randn({num_sources, config.code_dim, 2 * hop}) /
+                                                                std::sqrt(2.0 * static_cast<double>(hop)));
     }
   }
   synthesis = register_module("synthesis", Stack(config.synthesis, config.quantizer_out(), 2 * config.num_code_bins,
                                                  static_cast<int>(num_sources), true));
-  synthesis_basis = register_parameter(
-      "synthesis_basis", torch::randn({num_sources, 2 * hop, config.quantizer_out()}) * (residual ? 0.02 : 0.1));
-  const Tensor entries =
-      torch::randn({num_sources, config.num_codebooks, config.codebook_size, config.code_dim});
+  synthesis_basis = register_parameter("synthesis_basis", torch::randn({num_sources, 2 * hop, config.quantizer_out()}) *
+                                                              (residual ? 0.02 : 0.1));
+  const Tensor entries = torch::randn({num_sources, config.num_codebooks, config.codebook_size, config.code_dim});
   if (residual) {
     codebooks = register_buffer("codebooks", entries);
-    code_counts = register_buffer("code_counts", torch::ones({num_sources, config.num_codebooks, config.codebook_size}));
+    code_counts =
+        register_buffer("code_counts", torch::ones({num_sources, config.num_codebooks, config.codebook_size}));
     code_sums = register_buffer("code_sums", entries.clone());
   } else {
     codebooks = register_parameter("codebooks", entries);
@@ -185,10 +182,10 @@ Tensor NetworkImpl::mixture_features(const Tensor& mdct, const Tensor& mdst) con
   const auto power = [](const Tensor& c, const Tensor& s) { return c.square() + s.square(); };
   const Tensor left_c = mdct.select(1, 0), right_c = mdct.select(1, 1);
   const Tensor left_s = mdst.select(1, 0), right_s = mdst.select(1, 1);
-  const Tensor all = torch::stack({power(left_c, left_s), power(right_c, right_s),
-                                   power(left_c + right_c, left_s + right_s) * 0.5,
-                                   power(left_c - right_c, left_s - right_s) * 0.5},
-                                  2);  // [B, T, 4, N]
+  const Tensor all =
+      torch::stack({power(left_c, left_s), power(right_c, right_s), power(left_c + right_c, left_s + right_s) * 0.5,
+                    power(left_c - right_c, left_s - right_s) * 0.5},
+                   2);  // [B, T, 4, N]
   const int64_t fine = config.num_fine_bins, hop = config.hop_samples;
   Tensor bands = all.narrow(-1, 0, fine);
   if (fine < hop) {
@@ -208,8 +205,9 @@ Tensor NetworkImpl::separate(const Tensor& mdct, const Tensor& mdst) {
   const Tensor masks = torch::softmax(logits.unflatten(-1, {num_sources, 2, config.num_bands()}), 2);
   Tensor full = masks.narrow(-1, 0, fine);
   if (fine < config.hop_samples) {
-    full = torch::cat({full, masks.narrow(-1, fine, config.num_bands() - fine).repeat_interleave(config.coarse_bins, -1)},
-                      -1);
+    full =
+        torch::cat({full, masks.narrow(-1, fine, config.num_bands() - fine).repeat_interleave(config.coarse_bins, -1)},
+                   -1);
   }
   // [B, T, S, 2, N] -> [B, S, T, 2, N]
   return (full * mdct.transpose(1, 2).unsqueeze(2)).transpose(1, 2);
@@ -359,8 +357,7 @@ Tensor NetworkImpl::decode(const Tensor& values, const Tensor& scale) {
     detail = synthesis(values);
   }
   spectrum = spectrum.unflatten(-1, {2, hop});
-  detail = F::pad(detail.unflatten(-1, {2, config.num_code_bins}),
-                  F::PadFuncOptions({0, hop - config.num_code_bins}));
+  detail = F::pad(detail.unflatten(-1, {2, config.num_code_bins}), F::PadFuncOptions({0, hop - config.num_code_bins}));
   const Tensor mid_side = (spectrum + detail) * scale.view({scale.size(0), scale.size(1), 1, 1, 1});
   return swap_mid_side(mid_side);
 }

@@ -26,17 +26,17 @@ class LappedTransform {
   Tensor inverse(const Tensor& coefficients) const;
 
  private:
-  Tensor frames(const Tensor& samples) const;           // [R, T, 2N], windowed
-  Tensor dct4(const Tensor& folded) const;              // [R, T, N] -> [R, T, N], orthonormal
+  Tensor frames(const Tensor& samples) const;  // [R, T, 2N], windowed
+  Tensor dct4(const Tensor& folded) const;     // [R, T, N] -> [R, T, N], orthonormal
   int64_t hop_;
-  Tensor window_, twiddle_;                             // [2N] float, [N / 2] complex
-  Tensor alternating_;                                  // [N]: 1, -1, 1, ...
+  Tensor window_, twiddle_;  // [2N] float, [N / 2] complex
+  Tensor alternating_;       // [N]: 1, -1, 1, ...
 };
 
 // Depthwise convolution over frames, layer norm, linear, GELU, linear, sum (Liu et al. 2022, ConvNeXt, in one dimension).
 struct BlockImpl : torch::nn::Module {
   BlockImpl(const StackConfig& config, int dilation);
-  Tensor forward(const Tensor& x);  // [R, T, width] -> the same
+  Tensor forward(const Tensor& x);          // [R, T, width] -> the same
   Tensor depthwise_weight, depthwise_bias;  // [width, kernel], [width]
   torch::nn::LayerNorm norm{nullptr};
   torch::nn::Linear up{nullptr}, down{nullptr};
@@ -63,14 +63,14 @@ struct Analysis {
 };
 
 struct Quantized {
-  Tensor values;       // [B, S, T, quantizer_out], with gradient (straight through for residual)
-  Tensor codes;        // [B, S, T, H] int64
-  Tensor commitment;   // scalar; undefined for gumbel
+  Tensor values;      // [B, S, T, quantizer_out], with gradient (straight through for residual)
+  Tensor codes;       // [B, S, T, H] int64
+  Tensor commitment;  // scalar; undefined for gumbel
 };
 
 struct QuantizeOptions {
-  Tensor num_kept{};          // [B] int64 in 1..H: codebooks kept; undefined = all
-  bool quantize = true;       // false: latents pass unchanged (residual)
+  Tensor num_kept{};              // [B] int64 in 1..H: codebooks kept; undefined = all
+  bool quantize = true;           // false: latents pass unchanged (residual)
   bool update_codebooks = false;  // moving averages and restarts (residual), Gumbel noise (gumbel)
   double temperature = 1;
   double decay = 0.99;
@@ -98,11 +98,11 @@ struct NetworkImpl : torch::nn::Module {
 
   const ModelConfig config;
   Stack encoder{nullptr}, analysis{nullptr}, synthesis{nullptr};
-  Tensor analysis_basis;    // [S, D, 2N]: linear path from MDCT (mid, then side) to latent; residual with masks only
-  Tensor synthesis_basis;   // [S, 2N, quantizer_out]: linear path from codes to MDCT (mid, then side)
-  Tensor codebooks;         // [S, H, m, D]; a buffer for residual, a parameter for gumbel
+  Tensor analysis_basis;   // [S, D, 2N]: linear path from MDCT (mid, then side) to latent; residual with masks only
+  Tensor synthesis_basis;  // [S, 2N, quantizer_out]: linear path from codes to MDCT (mid, then side)
+  Tensor codebooks;        // [S, H, m, D]; a buffer for residual, a parameter for gumbel
   Tensor code_counts, code_sums;  // moving averages [S, H, m], [S, H, m, D]; residual only
-  bool autocast = false;    // linear layers in bfloat16
+  bool autocast = false;          // linear layers in bfloat16
 
  private:
   Quantized quantize_residual(const Tensor& latents, const QuantizeOptions& options);

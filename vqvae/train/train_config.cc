@@ -107,7 +107,8 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   const bool with_stft = t.loss.select_stft > 0 || t.loss.complement_stft > 0;
   if (with_stft && (t.crop_frames - 1) * recipe.model.hop_samples < kStftSize) {
     training.fail("crop_frames", std::to_string(t.crop_frames),
-                  "at least " + std::to_string(1 + (kStftSize + recipe.model.hop_samples - 1) / recipe.model.hop_samples) +
+                  "at least " +
+                      std::to_string(1 + (kStftSize + recipe.model.hop_samples - 1) / recipe.model.hop_samples) +
                       ", so that the STFT of the loss has a window to look at");
   }
   training.finish();
@@ -132,7 +133,9 @@ Recipe load_recipe(const std::string& path) {
 json to_json(const Recipe& recipe) {
   TrainConfig t = recipe.training;
   json training = {{"seed", t.seed}};
-  const auto write = [](json& target) { return [&target](const char* key, auto& value, auto...) { target[key] = value; }; };
+  const auto write = [](json& target) {
+    return [&target](const char* key, auto& value, auto...) { target[key] = value; };
+  };
   visit_training(t, write(training), write(training));
   visit_loss(t.loss, write(training["loss"]));
   visit_mix(t.mix, write(training["mix"]), write(training["mix"]));

@@ -14,49 +14,49 @@ namespace vqcodec::vqvae::train {
 // Weights of the terms of the loss; a term of weight 0 is not computed. M(S') is the sum of a random subset of the
 // sources, S'' its complement (PAPER: Kim et al. 2021).
 struct LossWeights {
-  double select = 1;             // |M(S') - decoded(S')|_1 on the waveform
-  double complement = 1;         // the same for S''
-  double select_stft = 1;        // |STFT(M(S')) - STFT(decoded(S'))|_1, 2048 points, hop 512
-  double complement_stft = 1;    // the same for S''
-  double decoded_sources = 0;    // error of each decoded source relative to its level, in dB / 10, windows of 1 s
-  double decoded_mixture = 0;    // the same for the sum of all decoded sources
-  double separation = 0;         // the same for the mask estimates (masks only)
-  double commitment = 0;         // mean square of latent minus quantized (residual only)
+  double select = 1;           // |M(S') - decoded(S')|_1 on the waveform
+  double complement = 1;       // the same for S''
+  double select_stft = 1;      // |STFT(M(S')) - STFT(decoded(S'))|_1, 2048 points, hop 512
+  double complement_stft = 1;  // the same for S''
+  double decoded_sources = 0;  // error of each decoded source relative to its level, in dB / 10, windows of 1 s
+  double decoded_mixture = 0;  // the same for the sum of all decoded sources
+  double separation = 0;       // the same for the mask estimates (masks only)
+  double commitment = 0;       // mean square of latent minus quantized (residual only)
 };
 
 struct TrainConfig {
   uint64_t seed = 1;
-  int batch_size = 8;            // items a step, 1..4096
-  int crop_frames = 172;         // frames an item, 8..8192
+  int batch_size = 8;     // items a step, 1..4096
+  int crop_frames = 172;  // frames an item, 8..8192
   // Steps, in this order. `separation_steps` train the masks alone on separation; then the analysis is set to the KLT
   // and the codebooks to k-means; `unquantized_steps` train all without quantizer; `joint_steps` train all.
   int64_t separation_steps = 0;
   int64_t unquantized_steps = 0;
   int64_t joint_steps = 100000;
-  int fit_items = 256;           // items that KLT and k-means are fitted on, 1..100000
-  int kmeans_iterations = 8;     // 1..100
-  double learning_rate = 1e-4;   // Adam, peak of the joint phase
-  double separation_learning_rate = 1e-3;  // Adam, peak of the separation phase
-  double basis_learning_rate_ratio = 0.02; // of the linear paths, whose entries are small
-  double final_learning_rate_ratio = 1;    // learning rate at the end of a phase / peak (cosine); 1 = constant
-  int warmup_steps = 0;          // linear, at the start of each phase
-  double gradient_clip = 1;      // largest norm of the gradient; 0 = off
-  double subset_probability = 0.5;  // of each source to be in S'
-  double nested_dropout = 0.5;   // probability that an item keeps only the first h codebooks, h uniform in 1..H
-  double codebook_decay = 0.99;  // moving average of codebook entries (residual)
+  int fit_items = 256;                      // items that KLT and k-means are fitted on, 1..100000
+  int kmeans_iterations = 8;                // 1..100
+  double learning_rate = 1e-4;              // Adam, peak of the joint phase
+  double separation_learning_rate = 1e-3;   // Adam, peak of the separation phase
+  double basis_learning_rate_ratio = 0.02;  // of the linear paths, whose entries are small
+  double final_learning_rate_ratio = 1;     // learning rate at the end of a phase / peak (cosine); 1 = constant
+  int warmup_steps = 0;                     // linear, at the start of each phase
+  double gradient_clip = 1;                 // largest norm of the gradient; 0 = off
+  double subset_probability = 0.5;          // of each source to be in S'
+  double nested_dropout = 0.5;     // probability that an item keeps only the first h codebooks, h uniform in 1..H
+  double codebook_decay = 0.99;    // moving average of codebook entries (residual)
   double dead_entry_share = 0.03;  // entries used less than this share of the mean are restarted (residual)
-  double temperature_start = 1;  // Gumbel-softmax
+  double temperature_start = 1;    // Gumbel-softmax
   double temperature_end = 1;
   LossWeights loss;
   dataset::MixOptions mix;
-  int64_t log_every = 20;        // steps
+  int64_t log_every = 20;  // steps
   int64_t validate_every = 1000;
   int64_t checkpoint_every = 500;
   double validation_seconds = 60;  // of each song set aside
 };
 
 struct Recipe {
-  std::string name;              // of the file, without folder and extension
+  std::string name;  // of the file, without folder and extension
   ModelConfig model;
   TrainConfig training;
 };

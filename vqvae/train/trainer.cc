@@ -30,9 +30,9 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 // Streams of the counter-based generator beside those of the training steps.
 constexpr uint64_t kFitStream = uint64_t{1} << 40;
 constexpr uint64_t kStepStream = uint64_t{1} << 41;
-constexpr int64_t kChunkFrames = 430;      // of validation songs, about 10 s
-constexpr double kSoundingRms = 0.00316;   // windows under -50 dBFS are left out of the SDR
-constexpr int kMaxFitRows = 65536;         // rows that k-means sees per source
+constexpr int64_t kChunkFrames = 430;     // of validation songs, about 10 s
+constexpr double kSoundingRms = 0.00316;  // windows under -50 dBFS are left out of the SDR
+constexpr int kMaxFitRows = 65536;        // rows that k-means sees per source
 
 double median(std::vector<double> values) {
   if (values.empty()) return std::nan("");
@@ -141,11 +141,12 @@ struct Trainer::State {
 
   Tensor take_batch() {
     const auto start = Clock::now();
-    Tensor batch = next_batch.valid() && next_batch_step == step ? next_batch.get()
-                                                                 : draw_batch(static_cast<uint64_t>(step));
+    Tensor batch =
+        next_batch.valid() && next_batch_step == step ? next_batch.get() : draw_batch(static_cast<uint64_t>(step));
     draw_wait_seconds += seconds_since(start);
     next_batch_step = step + 1;
-    next_batch = std::async(std::launch::async, [this, at = step + 1] { return draw_batch(static_cast<uint64_t>(at)); });
+    next_batch =
+        std::async(std::launch::async, [this, at = step + 1] { return draw_batch(static_cast<uint64_t>(at)); });
     return batch.to(device);
   }
 
@@ -223,7 +224,8 @@ struct Trainer::State {
     optimizer->step();
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
-      throw Error(ExitCode::kInternal, "step " + std::to_string(step) + ": the loss is not finite; the last checkpoint " +
+      throw Error(ExitCode::kInternal, "step " + std::to_string(step) +
+                                           ": the loss is not finite; the last checkpoint " +
                                            "is whole; try a lower learning rate");
     }
     add_sum("loss", value);
@@ -311,8 +313,7 @@ struct Trainer::State {
     const int64_t num_sources = model().num_sources(), size = 2 * model().hop_samples;
     const int64_t num_batches = (training().fit_items + training().batch_size - 1) / training().batch_size;
     const auto normalised_inputs = [&](int64_t batch_index) {
-      const Spectra spectra =
-          this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(batch_index)).to(device));
+      const Spectra spectra = this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(batch_index)).to(device));
       return std::pair{spectra.sources, network->separate(spectra.mdct, spectra.mdst)};
     };
     if (masks) {
@@ -342,8 +343,7 @@ struct Trainer::State {
         const auto [sources, estimates] = normalised_inputs(i);
         for (const Tensor& input : {sources, estimates}) latents.push_back(network->analyse(input).latents);
       } else {
-        const Spectra spectra =
-            this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(i)).to(device));
+        const Spectra spectra = this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(i)).to(device));
         latents.push_back(network->encode(spectra.mdct, spectra.mdst).latents);
       }
       for (const Tensor& latent : latents) {
@@ -356,9 +356,11 @@ struct Trainer::State {
     const double rows_per_step = static_cast<double>(training().batch_size * training().crop_frames);
     for (int64_t s = 0; s < num_sources; ++s) {
       Tensor all = torch::cat(rows[static_cast<size_t>(s)]);
-      if (all.size(0) < 1) throw Error(ExitCode::kBadFile, "source " + model().sources[static_cast<size_t>(s)] +
-                                                               " is silent in all the items drawn for fitting");
-      if (all.size(0) > kMaxFitRows) all = all.index_select(0, torch::randperm(all.size(0)).narrow(0, 0, kMaxFitRows).to(device));
+      if (all.size(0) < 1)
+        throw Error(ExitCode::kBadFile, "source " + model().sources[static_cast<size_t>(s)] +
+                                            " is silent in all the items drawn for fitting");
+      if (all.size(0) > kMaxFitRows)
+        all = all.index_select(0, torch::randperm(all.size(0)).narrow(0, 0, kMaxFitRows).to(device));
       const auto [entries, counts] =
           fit_codebooks(all, model().num_codebooks, model().codebook_size, training().kmeans_iterations);
       const Tensor per_step = counts.clamp_min(0.1) * (rows_per_step / static_cast<double>(all.size(0)));
@@ -394,8 +396,8 @@ struct Trainer::State {
       }
     };
     for (const dataset::Song& song : validation) {
-      const int64_t max_frames = std::min<int64_t>(
-          song.num_frames, static_cast<int64_t>(training().validation_seconds * model().sample_rate_hz));
+      const int64_t max_frames = std::min<int64_t>(song.num_frames, static_cast<int64_t>(training().validation_seconds *
+                                                                                         model().sample_rate_hz));
       for (int64_t start = 0; start + (window + 1) * hop <= max_frames; start += kChunkFrames * hop) {
         const int64_t frames = std::min<int64_t>(kChunkFrames, (max_frames - start) / hop - 1);
         if (frames < window) break;
@@ -403,8 +405,8 @@ struct Trainer::State {
         for (int64_t s = 0; s < num_sources; ++s) {
           const auto& stem = song.stems[static_cast<size_t>(s)];
           if (stem.empty()) continue;
-          const Tensor packed = torch::from_blob(const_cast<int16_t*>(stem.data()) + 2 * start,
-                                                 {(frames + 1) * hop, 2}, torch::kInt16);
+          const Tensor packed =
+              torch::from_blob(const_cast<int16_t*>(stem.data()) + 2 * start, {(frames + 1) * hop, 2}, torch::kInt16);
           samples[0][s].copy_(packed.to(torch::kFloat32).t() / 32768.0);
         }
         const Spectra spectra = this->spectra(samples.to(device));
@@ -417,7 +419,8 @@ struct Trainer::State {
         }
         for (size_t s = 0; s < names; ++s) {
           const auto source = static_cast<int64_t>(s);
-          if (analysis.estimates.defined()) collect(masked[s], analysis.estimates[0][source], spectra.sources[0][source]);
+          if (analysis.estimates.defined())
+            collect(masked[s], analysis.estimates[0][source], spectra.sources[0][source]);
           if (codes_out.defined()) collect(decoded[s], codes_out[0][source], spectra.sources[0][source]);
         }
       }
@@ -477,7 +480,8 @@ struct Trainer::State {
       step = saved_step.item<int64_t>();
       fitted = saved_fitted.item<bool>();
     } catch (const c10::Error& error) {
-      throw Error(ExitCode::kBadFile, checkpoint_path() + ": not a whole checkpoint: " + error.what_without_backtrace());
+      throw Error(ExitCode::kBadFile,
+                  checkpoint_path() + ": not a whole checkpoint: " + error.what_without_backtrace());
     }
   }
 };

@@ -21,8 +21,8 @@ struct TrainOptions {
   std::string out_folder;
   bool use_cuda = false;
   Precision precision = Precision::kFloat32;
-  int num_threads = 0;             // 0 = all cores
-  double max_minutes = 0;          // stop with a checkpoint after this; 0 = no limit
+  int num_threads = 0;                      // 0 = all cores
+  double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
   // Called with (step, all steps, line of text) every log_every steps and after each validation.
   std::function<void(int64_t, int64_t, const std::string&)> on_log;
@@ -58,7 +58,7 @@ Recipe checkpoint_recipe(const std::string& path);
 // codebooks are put in order of use, most used entry first, which the entropy coder profits from.
 // Throws Error(kIo), Error(kBadFile), Error(kUsage) when the file exists and not `force`.
 struct ExportOptions {
-  bool half = true;          // float16 tensors
+  bool half = true;  // float16 tensors
   std::string licence = "Apache-2.0";
   std::string description{};
   bool force = false;

@@ -72,8 +72,8 @@ void symbols(std::span<const uint8_t> bytes, uint32_t total_bits) {
   std::vector<float> weights(std::min<size_t>(bytes.size() / 4, 300));
   if (weights.empty()) return;
   for (size_t i = 0; i < weights.size(); ++i) {
-    const uint32_t word = bytes[4 * i] | bytes[4 * i + 1] << 8 | bytes[4 * i + 2] << 16 |
-                          static_cast<uint32_t>(bytes[4 * i + 3]) << 24;
+    const uint32_t word =
+        bytes[4 * i] | bytes[4 * i + 1] << 8 | bytes[4 * i + 2] << 16 | static_cast<uint32_t>(bytes[4 * i + 3]) << 24;
     weights[i] = std::bit_cast<float>(word);
   }
   std::vector<uint32_t> cum(weights.size() + 1);
