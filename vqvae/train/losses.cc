@@ -4,8 +4,9 @@ namespace vqcodec::vqvae::train {
 
 namespace {
 
-constexpr double kMixtureFloor = 1e-2;  // -20 dB: a lower one makes silence the best answer for quiet sources
-constexpr double kSilenceFloor = 1e-3;  // energy of a second of stereo noise at -80 dBFS
+constexpr double kMixtureFloor = 1e-2;      // -20 dB: a lower one makes silence the best answer for quiet sources
+constexpr double kNormalisingFloor = 0.05;  // -13 dB
+constexpr double kSilenceFloor = 1e-3;      // energy of a second of stereo noise at -80 dBFS
 constexpr int64_t kStftSize = 2048, kStftHop = 512;
 
 Tensor window_sums(const Tensor& per_frame, int64_t window_frames) {
@@ -15,6 +16,17 @@ Tensor window_sums(const Tensor& per_frame, int64_t window_frames) {
 }
 
 }  // namespace
+
+Tensor normalised_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy,
+                        int64_t window_frames) {
+  Tensor scale;
+  {
+    torch::NoGradGuard no_grad;
+    scale = window_sums(target.square().sum({-1, -2}), window_frames) +
+            window_sums(mixture_energy, window_frames).unsqueeze(1) * kNormalisingFloor + kSilenceFloor;
+  }
+  return (window_sums(error.square().sum({-1, -2}), window_frames) / scale).mean();
+}
 
 Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy, int64_t window_frames) {
   Tensor target_energy, floor;

@@ -215,7 +215,7 @@ struct Trainer::State {
     if (step < t.separation_steps) {
       const Tensor estimates = network->separate(spectra.mdct, spectra.mdst);
       add_term(loss, "separation", 1,
-               relative_error(estimates - spectra.sources, spectra.sources, spectra.mixture_energy, window_frames()));
+               normalised_error(estimates - spectra.sources, spectra.sources, spectra.mixture_energy, window_frames()));
     } else {
       loss = joint_loss(spectra, weight);
     }
@@ -241,8 +241,8 @@ struct Trainer::State {
     const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
     if (weight.separation > 0 && analysis.estimates.defined()) {
       add_term(loss, "separation", weight.separation,
-               relative_error(analysis.estimates - spectra.sources, spectra.sources, spectra.mixture_energy,
-                              window_frames()));
+               normalised_error(analysis.estimates - spectra.sources, spectra.sources, spectra.mixture_energy,
+                                window_frames()));
     }
     QuantizeOptions quantize{.quantize = step >= t.separation_steps + t.unquantized_steps,
                              .update_codebooks = true,
@@ -266,7 +266,7 @@ struct Trainer::State {
     const Tensor error = decoded - spectra.sources;
     if (weight.decoded_sources > 0) {
       add_term(loss, "decoded_sources", weight.decoded_sources,
-               relative_error(error, spectra.sources, spectra.mixture_energy, window_frames()));
+               normalised_error(error, spectra.sources, spectra.mixture_energy, window_frames()));
     }
     if (weight.decoded_mixture > 0) {
       add_term(loss, "decoded_mixture", weight.decoded_mixture,
