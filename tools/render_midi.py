@@ -219,6 +219,8 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
                 out[begin:begin + count, 1] = out[begin:begin + count, 0]
                 break
     out *= 0.25 / max(1e-6, float(np.abs(out).max()))
+    # As in real mixes, hardly ever the same in both channels.
+    out *= 10 ** (np.array([1, -1], np.float32) * rng.gauss(0, 1) / 20)
     if drive:
         out = np.tanh(out * 4 * drive) * (0.25 / math.tanh(drive))
     with wave.open(str(path), "wb") as file:
@@ -226,6 +228,11 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
         file.writeframes((out * 32767).astype("<i2").tobytes())
+    if rng.random() < 0.6:
+        wet = path.with_suffix(".wet.wav")
+        run("sox", "-D", path, wet, "reverb", rng.uniform(5, 70), rng.uniform(20, 90), rng.uniform(10, 100), 100, 0,
+            rng.uniform(-10, 2))
+        wet.replace(path)
 
 
 def num_frames(path):
