@@ -258,6 +258,14 @@ void Mixer::draw(uint64_t step, uint64_t item, int64_t num_frames, std::span<flo
     any = true;
     const float gain = static_cast<float>(std::pow(10.0, gain_db / 20)) * (flip ? -1.0f : 1.0f);
     copy_source(*song, source, start, speed, gain, swap, target);
+    if (options_.channel_gain_deviation_db > 0) {
+      const double half_db = 0.5 * options_.channel_gain_deviation_db * random.normal();
+      for (const auto& [part, db] :
+           {std::pair(target.first(source_size / 2), half_db), std::pair(target.last(source_size / 2), -half_db)}) {
+        const float factor = static_cast<float>(std::pow(10.0, db / 20));
+        for (float& sample : part) sample *= factor;
+      }
+    }
   }
 }
 

@@ -51,14 +51,15 @@ class CounterRandom {
 };
 
 struct MixOptions {
-  double coherent_share = 0.3;          // share of items whose sources are of one song at one time
-  double silent_probability = 0.15;     // of each source of a mix of different songs
-  double gain_deviation_db = 4.0;       // per source, normal
-  double song_gain_deviation_db = 4.0;  // of the whole item, normal
-  double active_probability = 0.9;      // that a drawn position lies where the source sounds
-  bool swap_channels = true;            // left and right, per source, one time in two
-  bool flip_polarity = true;            // per source, one time in two
-  double min_speed = 1.0;               // resampling factor of an item's source, uniform in [min_speed, max_speed]
+  double coherent_share = 0.3;             // share of items whose sources are of one song at one time
+  double silent_probability = 0.15;        // of each source of a mix of different songs
+  double gain_deviation_db = 4.0;          // per source, normal
+  double song_gain_deviation_db = 4.0;     // of the whole item, normal
+  double active_probability = 0.9;         // that a drawn position lies where the source sounds
+  double channel_gain_deviation_db = 0.0;  // of left against right, per source, normal
+  bool swap_channels = true;               // left and right, per source, one time in two
+  bool flip_polarity = true;               // per source, one time in two
+  double min_speed = 1.0;                  // resampling factor of an item's source, uniform in [min_speed, max_speed]
   double max_speed = 1.0;
 };
 

@@ -285,6 +285,21 @@ TEST_F(MixerTest, GainsHaveTheirDeviation) {
   EXPECT_NEAR(std::sqrt(difference_square / kItems), 3 * M_SQRT2, 0.3);  // the song's is common
 }
 
+TEST_F(MixerTest, ChannelsDifferByTheirDeviationAndKeepTheirMeanLevel) {
+  MixOptions options = plain_mix();
+  options.channel_gain_deviation_db = 2;
+  const Mixer mixer(sets_, 2, 1, options), plain(sets_, 2, 1, plain_mix());
+  double square = 0;
+  constexpr int kItems = 3000;
+  for (uint64_t item = 0; item < kItems; ++item) {
+    const auto out = draw(mixer, 0, item, 10), unit = draw(plain, 0, item, 10);
+    const double left = 20 * std::log10(out[0] / unit[0]), right = 20 * std::log10(out[10] / unit[10]);
+    square += (left - right) * (left - right);
+    EXPECT_NEAR(left + right, 0, 1e-3);
+  }
+  EXPECT_NEAR(std::sqrt(square / kItems), 2, 0.15);
+}
+
 TEST_F(MixerTest, ChannelsAreSwappedAndPolarityFlippedHalfTheTime) {
   for (auto& set : sets_) {
     for (Song& song : set.songs) {

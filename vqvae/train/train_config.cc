@@ -61,6 +61,7 @@ void visit_mix(dataset::MixOptions& mix, Real&& real, Boolean&& boolean) {
   real("silent_probability", mix.silent_probability, 0, 0.9);
   real("gain_deviation_db", mix.gain_deviation_db, 0, 40);
   real("song_gain_deviation_db", mix.song_gain_deviation_db, 0, 40);
+  real("channel_gain_deviation_db", mix.channel_gain_deviation_db, 0, 20);
   real("active_probability", mix.active_probability, 0, 1);
   real("min_speed", mix.min_speed, 0.25, 4);
   real("max_speed", mix.max_speed, 0.25, 4);
