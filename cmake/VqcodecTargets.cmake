@@ -27,6 +27,8 @@ function(vqcodec_set_flags target)
     target_compile_options(${target} PRIVATE -fsanitize=${VQCODEC_SANITIZE} -fno-omit-frame-pointer
       -fno-sanitize-recover=all)
     target_link_options(${target} PUBLIC -fsanitize=${VQCODEC_SANITIZE})
+    # GCC's guess is wrong in instrumented code of its own library (std::regex).
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()
 endfunction()
 
