@@ -8,13 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <sstream>
 
+#include "apps/command.h"
 #include "apps/decode.h"
 #include "apps/encode.h"
 #include "apps/inspect.h"
 #include "apps/model_file.h"
-#include "apps/options.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/main_guard.h"
@@ -86,77 +85,12 @@ Examples:
   vqcodec verify --quiet archive/*.vqc
 )";
 
+using apps::comma_list, apps::flag, apps::print, apps::text, apps::threads, apps::Values;
+
 void warn(const std::string& text) { std::cerr << "vqcodec: " << text << std::endl; }
 
-bool flag(const po::variables_map& values, const char* name) { return values.count(name) > 0; }
-
-std::string text(const po::variables_map& values, const char* name) {
-  return values.count(name) > 0 ? values[name].as<std::string>() : std::string();
-}
-
-int threads(const po::variables_map& values) {
-  const int count = values["threads"].as<int>();
-  if (count < 0 || count > 1024) throw Error(ExitCode::kUsage, "--threads: expected 0 to 1024");
-  return count;
-}
-
-std::vector<std::string> comma_list(const po::variables_map& values, const char* name) {
-  std::vector<std::string> items;
-  if (!flag(values, name)) return items;
-  const std::string list = text(values, name);
-  for (size_t at = 0; at <= list.size();) {
-    const size_t comma = std::min(list.find(',', at), list.size());
-    if (comma == at) throw Error(ExitCode::kUsage, std::string("--") + name + ": expected names such as bass,drums");
-    items.push_back(list.substr(at, comma - at));
-    at = comma + 1;
-  }
-  return items;
-}
-
-// What is printed must arrive: a full disk or a closed pipe is an error.
-void print(const std::string& output) {
-  std::fwrite(output.data(), 1, output.size(), stdout);
-  if (std::fflush(stdout) != 0) throw Error(ExitCode::kIo, "standard output cannot be written");
-}
-
-std::string usage(const std::string& line, const po::options_description& options, const char* rest) {
-  std::ostringstream out;
-  out << "Usage: vqcodec " << line << "\n\n" << options << rest;
-  return out.str();
-}
-
-// Options of one command with its unnamed words, which are "input" in the parsed values.
-struct Command {
-  std::string name;
-  std::string line;  // of its usage
-  po::options_description options;
-  int max_inputs;  // -1 = any
-  const char* examples;
-
-  Command(std::string command, const std::string& arguments, int most, const char* rest)
-      : name(std::move(command)),
-        line(name + " " + arguments),
-        options("Options", 110, 55),
-        max_inputs(most),
-        examples(rest) {}
-
-  // False when help was asked for and printed.
-  bool parse(const std::vector<std::string>& arguments, po::variables_map& values) const {
-    if (apps::wants_help(arguments)) {
-      print(usage(line, options, examples));
-      return false;
-    }
-    const std::string hint = "vqcodec " + name + " --help";
-    po::options_description all;
-    all.add(options).add_options()("input", po::value<std::vector<std::string>>());
-    values = apps::parse_options(arguments, all, po::positional_options_description().add("input", max_inputs), hint);
-    if (!flag(values, "input")) throw Error(ExitCode::kUsage, "the input file is missing; see " + hint);
-    return true;
-  }
-};
-
 int run_encode(const std::vector<std::string>& arguments) {
-  Command command("encode", "IN -o OUT.vqc [options]", 1, kEncodeExamples);
+  apps::Command command("vqcodec", "encode IN -o OUT.vqc [options]", 1, kEncodeExamples);
   auto add = command.options.add_options();
   add("out,o", po::value<std::string>(), "file to write; \"-\" is standard output");
   add("quality", po::value<int>(), "codebooks to keep, from 1 (smallest file) to all of the model's (the default)");
@@ -166,7 +100,7 @@ int run_encode(const std::vector<std::string>& arguments) {
   add("force", "overwrite OUT if it exists");
   add("quiet", "no progress and no summary, only warnings and errors");
   add("help,h", "this text");
-  po::variables_map values;
+  Values values;
   if (!command.parse(arguments, values)) return 0;
   apps::EncodeOptions options;
   options.input = values["input"].as<std::vector<std::string>>()[0];
@@ -186,7 +120,7 @@ int run_encode(const std::vector<std::string>& arguments) {
 }
 
 int run_decode(const std::vector<std::string>& arguments) {
-  Command command("decode", "IN.vqc (-o OUT | --stems DIR) [options]", 1, kDecodeExamples);
+  apps::Command command("vqcodec", "decode IN.vqc (-o OUT | --stems DIR) [options]", 1, kDecodeExamples);
   auto add = command.options.add_options();
   add("out,o", po::value<std::string>(), "audio file to write (.wav or .flac); \"-\" is standard output");
   add("stems", po::value<std::string>(), "folder to write each source to, as a file of its own");
@@ -202,7 +136,7 @@ int run_decode(const std::vector<std::string>& arguments) {
   add("force", "overwrite the output if it exists");
   add("quiet", "no progress, only warnings and errors");
   add("help,h", "this text");
-  po::variables_map values;
+  Values values;
   if (!command.parse(arguments, values)) return 0;
   apps::DecodeOptions options;
   options.input = values["input"].as<std::vector<std::string>>()[0];
@@ -235,12 +169,12 @@ int run_decode(const std::vector<std::string>& arguments) {
 }
 
 int run_info(const std::vector<std::string>& arguments) {
-  Command command("info", "FILE... [options]", -1, kInfoExamples);
+  apps::Command command("vqcodec", "info FILE... [options]", -1, kInfoExamples);
   auto add = command.options.add_options();
   add("json", "print JSON: an object, or of several files an array of objects");
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core");
   add("help,h", "this text");
-  po::variables_map values;
+  Values values;
   if (!command.parse(arguments, values)) return 0;
   runtime::ThreadPool pool(threads(values));
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
@@ -257,13 +191,13 @@ int run_info(const std::vector<std::string>& arguments) {
 }
 
 int run_verify(const std::vector<std::string>& arguments) {
-  Command command("verify", "FILE... [options]", -1, kVerifyExamples);
+  apps::Command command("vqcodec", "verify FILE... [options]", -1, kVerifyExamples);
   auto add = command.options.add_options();
   add("model", po::value<std::string>(), "also check that the files were written with this model");
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core");
   add("quiet", "print only damage, nothing for files that are whole");
   add("help,h", "this text");
-  po::variables_map values;
+  Values values;
   if (!command.parse(arguments, values)) return 0;
   runtime::ThreadPool pool(threads(values));
   std::optional<apps::LoadedModel> loaded;

@@ -1,0 +1,44 @@
+// One command of a program: its options, its help, and the values that were given.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <boost/program_options.hpp>
+
+namespace vqcodec::apps {
+
+struct Command {
+  // `line`: the usage line without the program, beginning with the command's name, such as "encode IN -o OUT.vqc".
+  // `max_inputs`: how many words without an option there may be, -1 = any. `rest`: printed after the options.
+  Command(std::string program, std::string line, int max_inputs, const char* rest);
+
+  // Fills `values`, the words in "input". False when help was asked for and printed. Throws Error(kUsage) with a hint to
+  // --help for what does not fit, and when `needs_input` and no word is there.
+  bool parse(const std::vector<std::string>& arguments, boost::program_options::variables_map& values,
+             bool needs_input = true) const;
+  // "<program> <command> --help"
+  std::string help_hint() const;
+
+  boost::program_options::options_description options;
+
+ private:
+  std::string program_, line_;
+  int max_inputs_;
+  const char* rest_;
+};
+
+using Values = boost::program_options::variables_map;
+
+bool flag(const Values& values, const char* name);
+// Empty if not given.
+std::string text(const Values& values, const char* name);
+// Value of "threads"; throws Error(kUsage) outside 0 to 1024.
+int threads(const Values& values);
+// Value of a list such as "bass,drums"; empty if not given. Throws Error(kUsage) for an empty name.
+std::vector<std::string> comma_list(const Values& values, const char* name);
+
+// To standard output, flushed. Throws Error(kIo): what is printed must arrive, a full disk or a closed pipe is an error.
+void print(const std::string& output);
+
+}  // namespace vqcodec::apps

@@ -1,0 +1,60 @@
+// vqeval: measures models and files, and puts what was measured on one page.
+#include <csignal>
+#include <iostream>
+#include <span>
+
+#include "apps/command.h"
+#include "apps/eval_commands.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/main_guard.h"
+
+namespace {
+
+using namespace vqcodec;
+
+constexpr const char* kHelp = R"(vqeval measures what vqcodec's models and files are worth.
+
+Usage: vqeval <command> [options]
+
+Commands:
+
+"vqeval <command> --help" lists the options of a command; "vqeval --version" tells the version. eval/run.sh runs all of
+them and makes the report.
+
+Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model missing or wrong, 5 internal.
+)";
+
+struct Entry {
+  const char* name;
+  int (*run)(const std::vector<std::string>&);
+};
+
+constexpr std::span<const Entry> kCommands{};
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) {
+    std::cerr << kHelp;
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (arguments[0] == "--help" || arguments[0] == "-h") {
+    apps::print(kHelp);
+    return 0;
+  }
+  if (arguments[0] == "--version") {
+    apps::print("vqeval " VQCODEC_VERSION "\n");
+    return 0;
+  }
+  for (const Entry& entry : kCommands) {
+    if (arguments[0] == entry.name) return entry.run({arguments.begin() + 1, arguments.end()});
+  }
+  throw Error(ExitCode::kUsage, "unknown command \"" + arguments[0] + "\"; see vqeval --help");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  install_interrupt_handler();
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other
+  return guarded_main("vqeval", [&] { return run(std::vector<std::string>(argv + 1, argv + argc)); });
+}
