@@ -9,9 +9,9 @@
 namespace vqcodec::eval {
 
 struct Series {
-  std::string name;                               // in the legend; empty = not there
-  std::vector<std::pair<double, double>> points;  // (x, y); those that are not finite are left out
-  int color = 0;                                  // index into the palette of 8, which wraps round
+  std::string name{};                               // in the legend; empty = not there
+  std::vector<std::pair<double, double>> points{};  // (x, y); those that are not finite are left out
+  int color = 0;                                    // index into the palette of 8, which wraps round
   bool line = true;
   bool markers = true;
   double marker_radius = 3.5;  // px
@@ -19,8 +19,8 @@ struct Series {
 };
 
 struct Panel {
-  std::string title, x_label, y_label;
-  std::vector<Series> series;
+  std::string title{}, x_label{}, y_label{};
+  std::vector<Series> series{};
   bool log_x = false;      // positive x only
   bool hide_axes = false;  // a map without units
 };

@@ -5,6 +5,7 @@
 
 #include "audio/reader.h"
 #include "base/error.h"
+#include "eval/json_output.h"
 #include "vqvae/decoder.h"
 #include "vqvae/encoder.h"
 
@@ -65,7 +66,7 @@ std::vector<TrackFolder> list_tracks(const fs::path& root, const std::vector<std
   std::error_code error;
   const fs::directory_iterator entries(root, error);
   if (error) throw Error(ExitCode::kIo, root.string() + ": cannot be read: " + error.message());
-  if (is_track(root)) return {{fs::absolute(root).lexically_normal().filename().string(), root}};
+  if (is_track(root)) return {{folder_name(root), root}};
   std::vector<TrackFolder> tracks;
   for (const fs::directory_entry& entry : entries) {
     if (entry.is_directory() && is_track(entry.path()))
