@@ -180,6 +180,7 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         is_sub, shape, sub_level = True, rng.choice(["sine", "sine", "triangle"]), 0
         shift = transpose + 12 * round((rng.uniform(22, 44) - middle) / 12)
         max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
+        pitch_drop = 0  # what tells it from a bass drum
     # Noise at the onset of pulses, as of a plucked string or a filter that opens.
     click_level = 10 ** (rng.uniform(-45, -6) / 20) if pulsed and rng.random() < 0.8 else 0
     click_decay, click_center_hz = rng.uniform(0.005, 0.25), 400 * 2 ** rng.uniform(0, 4)
@@ -266,8 +267,8 @@ def synth_kick(rng):
     import numpy as np
 
     t = np.arange(int(rng.uniform(0.12, 0.5) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    low_hz, drop = rng.uniform(36, 70), rng.uniform(0.5, 8)
-    fall, decay, hold = rng.uniform(0.004, 0.06), rng.uniform(0.03, 0.2), rng.uniform(0, 0.08)
+    low_hz, drop = rng.uniform(36, 65), rng.uniform(0.8, 4)
+    fall, decay, hold = rng.uniform(0.015, 0.1), rng.uniform(0.03, 0.2), rng.uniform(0, 0.1)
     phase = low_hz * (t + drop * fall * (1 - np.exp(-t / fall)))
     level = np.exp(-np.maximum(0, t - hold) / decay) * np.minimum(1, t / rng.uniform(0.0005, 0.005))
     level *= np.minimum(1, (t[-1] - t) / 0.01)
@@ -296,7 +297,7 @@ def render_drum_hits(notes, rng, beat_seconds, seconds, folder, path):
     for keys, names in HIT_ROLES:
         choice = [p for p in files if p.name.startswith(names)]
         is_kick = 36 in keys
-        if is_kick and rng.random() < 0.5:
+        if is_kick and rng.random() < 0.7:
             hit = synth_kick(rng)
         elif choice:
             hit = read_hit(rng.choice(choice))
