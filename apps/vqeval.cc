@@ -1,7 +1,6 @@
 // vqeval: measures models and files, and puts what was measured on one page.
 #include <csignal>
 #include <iostream>
-#include <span>
 
 #include "apps/command.h"
 #include "apps/eval_commands.h"
@@ -18,6 +17,7 @@ constexpr const char* kHelp = R"(vqeval measures what vqcodec's models and files
 Usage: vqeval <command> [options]
 
 Commands:
+  codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
 
 "vqeval <command> --help" lists the options of a command; "vqeval --version" tells the version. eval/run.sh runs all of
 them and makes the report.
@@ -30,7 +30,9 @@ struct Entry {
   int (*run)(const std::vector<std::string>&);
 };
 
-constexpr std::span<const Entry> kCommands{};
+constexpr Entry kCommands[] = {
+    {"codes", apps::run_eval_codes},
+};
 
 int run(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
