@@ -77,10 +77,9 @@ def compare_with_audiotools(reference, estimate, rate):
     x = AudioSignal(torch.from_numpy(estimate)[None], rate)
     y = AudioSignal(torch.from_numpy(reference)[None], rate)
     for scales, power, weight in ((PAPER, 1.0, 0.0), (TWO_SCALES, 2.0, 1.0)):
-        # audiotools clamps after the power, descript-audio-codec's copy of it before: the same clamp by its power.
         loss = metrics.spectral.MelSpectrogramLoss(
             n_mels=[b for _, b in scales], window_lengths=[w for w, _ in scales], pow=power, mag_weight=weight,
-            clamp_eps=1e-5**power, mel_fmin=[0.0] * len(scales), mel_fmax=[None] * len(scales))
+            clamp_eps=1e-5, mel_fmin=[0.0] * len(scales), mel_fmax=[None] * len(scales))
         print(rate, float(loss(x, y)), mel_distance(reference, estimate, rate, scales, power, weight))
 
 
