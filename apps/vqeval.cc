@@ -18,6 +18,7 @@ Usage: vqeval <command> [options]
 
 Commands:
   codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
+  report   one page of what the others measured: tables, plots, examples to hear
 
 "vqeval <command> --help" lists the options of a command; "vqeval --version" tells the version. eval/run.sh runs all of
 them and makes the report.
@@ -32,6 +33,7 @@ struct Entry {
 
 constexpr Entry kCommands[] = {
     {"codes", apps::run_eval_codes},
+    {"report", apps::run_eval_report},
 };
 
 int run(const std::vector<std::string>& arguments) {

@@ -273,7 +273,7 @@ std::string html_table(const HtmlTable& table) {
     return static_cast<int>(column) < table.num_text_columns ? " class=\"words\"" : "";
   };
   std::string out = "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"" + escape_html(table.caption) +
-                    "\">\n<table>\n<caption>" + escape_html(table.caption) + "</caption>\n<thead><tr>";
+                    "\">\n<table>\n<caption><span>" + escape_html(table.caption) + "</span></caption>\n<thead><tr>";
   for (size_t i = 0; i < table.columns.size(); ++i) {
     out += "<th scope=\"col\"" + std::string(cell_class(i)) + ">" + escape_html(table.columns[i]) + "</th>";
   }

@@ -77,8 +77,8 @@ done
 [[ $probe_steps =~ ^[0-9]{1,6}$ ]] && [ "$probe_steps" -ge 20 ] || fail "--probe-steps $probe_steps: expected 20 or more"
 [[ $threads =~ ^[0-9]+$ ]] || fail "--threads $threads: expected 0 or more"
 [ -n "$test_folder" ] || test_folder=${validation[0]}
-for folder in "${data[@]%=*}" "${validation[@]}" "$test_folder"; do
-  [ -d "$folder" ] || fail "$folder: no such folder" 2
+for folder in "${data[@]}" "${validation[@]}" "$test_folder"; do
+  [ -d "$folder" ] || [ -d "${folder%=*}" ] || fail "$folder: no such folder" 2
 done
 for program in vqtrain vqeval; do
   [ -x "$bin/$program" ] || fail "$bin/$program is not there; build it with \"make train\", or name its folder by --bin" 2
