@@ -177,7 +177,8 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
     max_length = rng.choice([6, 6, rng.uniform(0.1, 0.4)])
     pitch_drop, drop_seconds = rng.choice([0, 0, rng.uniform(0, 1)]), rng.uniform(0.005, 0.04)
     if pulsed:
-        is_sub, shape, sub_level = True, rng.choice(["sine", "sine", "triangle"]), 0
+        is_sub, shape, sub_level = True, rng.choice(["sine", "triangle", "square", "saw", "saw"]), 0
+        cutoff_hz, envelope_octaves = 50 * 2 ** rng.uniform(0, 3), rng.uniform(0, 4)
         shift = transpose + 12 * round((rng.uniform(22, 44) - middle) / 12)
         max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
         pitch_drop = 0  # what tells it from a bass drum
@@ -221,6 +222,15 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
                 out[begin:begin + count, 1] = out[begin:begin + count, 0]
                 break
     out *= 0.25 / max(1e-6, float(np.abs(out).max()))
+    if pulsed and rng.random() < 0.75:
+        # Wide above some 300 Hz, as by a chorus: delayed copies that differ in the two channels.
+        spectrum = np.fft.rfft(out.mean(1))
+        corner_hz = 150 * 2 ** rng.uniform(0, 2)
+        high = np.fft.irfft(spectrum / (1 + (corner_hz / np.maximum(1, np.fft.rfftfreq(num_samples, 1 / SAMPLE_RATE_HZ))) ** 4),
+                            num_samples)
+        for channel in (0, 1):
+            for _ in range(rng.choice([1, 2, 3])):
+                out[:, channel] += rng.uniform(-0.8, 0.8) * np.roll(high, int(rng.uniform(0.0005, 0.03) * SAMPLE_RATE_HZ))
     # As in real mixes, hardly ever the same in both channels.
     out *= 10 ** (np.array([1, -1], np.float32) * rng.gauss(0, 1) / 20)
     if drive:
