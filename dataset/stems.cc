@@ -3,37 +3,120 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
+#include <cstdio>
 #include <numbers>
 
 #include "audio/reader.h"
 #include "base/error.h"
+#include "dataset/layout.h"
 
 namespace vqcodec::dataset {
 
-namespace fs = std::filesystem;
-
 namespace {
 
-constexpr double kActiveRms = 0.00316;  // -50 dBFS
+constexpr size_t kBlockFrames = 65536;
 
-std::vector<int16_t> read_stem(const std::string& path, const LoadOptions& options) {
-  auto reader = audio::AudioReader::open(path, {.sample_rate_hz = options.sample_rate_hz});
-  const int64_t max_samples =
-      options.max_seconds > 0 ? 2 * static_cast<int64_t>(options.max_seconds * options.sample_rate_hz) : INT64_MAX;
-  std::vector<int16_t> samples;
-  std::vector<float> block(2 * 65536);
-  while (static_cast<int64_t>(samples.size()) < max_samples) {
-    const size_t num_frames = reader->read(block);
-    if (num_frames == 0) break;
-    for (size_t i = 0; i < 2 * num_frames; ++i) {
-      samples.push_back(static_cast<int16_t>(std::lround(std::clamp(block[i], -1.0f, 1.0f) * 32767.0f)));
-    }
+// The sum of files, in blocks.
+class SummedFiles {
+ public:
+  SummedFiles(const std::vector<AudioFile>& files, int sample_rate_hz) : files_(files), part_(2 * kBlockFrames) {
+    for (const AudioFile& file : files) readers_.push_back(open_audio(file, sample_rate_hz));
   }
-  if (static_cast<int64_t>(samples.size()) > max_samples) samples.resize(static_cast<size_t>(max_samples));
-  samples.shrink_to_fit();
-  return samples;
+
+  // Fills interleaved stereo and returns the frames of the longest file that are left, at most the block's; what is
+  // beyond the end of a shorter one is silence.
+  size_t read(std::span<float> block) {
+    std::ranges::fill(block, 0.0f);
+    size_t num_frames = 0;
+    for (size_t i = 0; i < readers_.size(); ++i) {
+      const auto part = std::span(part_).first(block.size());
+      const size_t got = readers_[i]->read(part);
+      const auto gain = static_cast<float>(files_[i].gain);
+      for (size_t j = 0; j < 2 * got; ++j) block[j] += gain * part[j];
+      num_frames = std::max(num_frames, got);
+    }
+    return num_frames;
+  }
+
+  int64_t num_damaged_packets() const {
+    int64_t count = 0;
+    for (const auto& reader : readers_) count += reader->num_damaged_packets();
+    return count;
+  }
+
+ private:
+  const std::vector<AudioFile>& files_;
+  std::vector<std::unique_ptr<audio::AudioReader>> readers_;
+  std::vector<float> part_;
+};
+
+std::string decimal(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", value);
+  return text.data();
 }
+
+// What a song's files have in common while they are read.
+struct SongReader {
+  const LoadOptions& options;
+  const std::string label;  // for remarks
+  const int64_t max_frames = options.max_seconds > 0 ? static_cast<int64_t>(options.max_seconds* options.sample_rate_hz)
+                                                     : INT64_MAX / 4;
+
+  void remark(const std::string& text) const {
+    if (options.on_remark) options.on_remark(label + ": " + text);
+  }
+
+  std::vector<int16_t> read_stem(const std::string& source, const std::vector<AudioFile>& files) const {
+    SummedFiles sum(files, options.sample_rate_hz);
+    std::vector<int16_t> samples;
+    std::vector<float> block(2 * kBlockFrames);
+    int64_t num_clipped = 0;
+    while (static_cast<int64_t>(samples.size() / 2) < max_frames) {
+      const size_t num_frames = sum.read(block);
+      if (num_frames == 0) break;
+      for (size_t i = 0; i < 2 * num_frames; ++i) {
+        num_clipped += std::abs(block[i]) > 1.0f;
+        samples.push_back(static_cast<int16_t>(std::lround(std::clamp(block[i], -1.0f, 1.0f) * 32767.0f)));
+      }
+    }
+    if (static_cast<int64_t>(samples.size() / 2) > max_frames) samples.resize(2 * static_cast<size_t>(max_frames));
+    samples.shrink_to_fit();
+    if (files.size() > 1 && num_clipped > 0) {
+      remark(source + ": " + std::to_string(num_clipped) + " samples of the sum of its " +
+             std::to_string(files.size()) + " files are beyond full scale; clipped");
+    }
+    if (sum.num_damaged_packets() > 0) {
+      remark(source + ": " + std::to_string(sum.num_damaged_packets()) +
+             " damaged parts of its files were left out; the rest is used");
+    }
+    return samples;
+  }
+
+  // Energy of the mixture less the stems, over the mixture's, in dB; NaN when the mixture is silent.
+  double residual_db(const Song& song, const std::vector<AudioFile>& mixture) const {
+    SummedFiles sum(mixture, options.sample_rate_hz);
+    std::vector<float> block(2 * kBlockFrames);
+    double energy = 0, residual = 0;
+    size_t at = 0;
+    const size_t end = 2 * static_cast<size_t>(song.num_frames);
+    while (at < end) {
+      const size_t num_samples = std::min(2 * sum.read(block), end - at);
+      if (num_samples == 0) break;
+      for (size_t i = 0; i < num_samples; ++i) {
+        double difference = block[i];
+        energy += difference * difference;
+        for (const auto& stem : song.stems) {
+          if (!stem.empty()) difference -= stem[at + i] / 32767.0;
+        }
+        residual += difference * difference;
+      }
+      at += num_samples;
+    }
+    if (energy == 0) return NAN;
+    return 10 * std::log10(std::max(residual / energy, 1e-20));
+  }
+};
 
 std::vector<int64_t> find_active(const std::vector<int16_t>& samples, int sample_rate_hz) {
   std::vector<int64_t> starts;
@@ -48,66 +131,84 @@ std::vector<int64_t> find_active(const std::vector<int16_t>& samples, int sample
   return starts;
 }
 
-std::string find_stem(const fs::path& folder, const std::string& source, const LoadOptions& options) {
-  std::vector<std::string> paths;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (it->is_regular_file(ignored) && it->path().stem() == source) paths.push_back(it->path().string());
-  }
-  if (error) throw Error(ExitCode::kIo, folder.string() + ": cannot be read: " + error.message());
-  if (paths.empty()) return {};
-  std::ranges::sort(paths);  // a folder's order is not the same on every machine
-  for (size_t i = 1; i < paths.size() && options.on_remark; ++i) {
-    options.on_remark(paths[i] + ": left out; " + source + " is read from " + paths[0]);
-  }
-  return paths[0];
-}
-
 }  // namespace
 
-std::vector<Song> load_songs(const std::string& root, const LoadOptions& options) {
-  std::error_code error;
-  std::vector<fs::path> folders;
-  for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-    std::error_code ignored;
-    if (it->is_directory(ignored)) folders.push_back(it->path());
+std::unique_ptr<audio::AudioReader> open_audio(const AudioFile& file, int sample_rate_hz) {
+  try {
+    return audio::AudioReader::open(file.path, {.sample_rate_hz = sample_rate_hz, .stream_index = file.stream_index});
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kUsage) throw;
+    throw Error(ExitCode::kBadFile, error.what());  // nobody asked for it but the layout
   }
-  if (error) throw Error(ExitCode::kIo, root + ": cannot be read as a folder of songs: " + error.message());
-  std::ranges::sort(folders);
+}
+
+std::vector<Song> load_songs(const std::string& root, const LoadOptions& options) {
+  const Layout layout = choose_layout(options.layout, root, options.sources);
+  const Listing listing = layout.list(root, options.sources);
+  if (!listing.bad_songs.empty()) {
+    const size_t num_more = listing.bad_songs.size() - 1;
+    throw Error(ExitCode::kBadFile,
+                listing.bad_songs[0] + (num_more > 0 ? "; and " + std::to_string(num_more) + " more such songs" : ""));
+  }
+  const std::vector<SongFiles> all_files = select_splits(listing, options.splits, root);
+  const bool has_all = std::ranges::all_of(layout.groups(), [&](const std::string& group) {
+    return std::ranges::find(options.sources, group) != options.sources.end();
+  });
   std::vector<Song> songs;
-  size_t num_done = 0;
-  for (const fs::path& folder : folders) {
+  size_t num_done = 0, num_bleeding = 0;
+  for (const SongFiles& files : all_files) {
+    const SongReader reader{options, root + ": " + (files.split.empty() ? "" : files.split + "/") + files.name};
+    for (const std::string& text : files.remarks) {
+      if (options.on_remark) options.on_remark(text);
+    }
+    for (const std::string& missing : files.missing) {
+      reader.remark(missing + " is not there; " + (missing == "mixture" ? "not needed" : "taken as silence"));
+    }
+    num_bleeding += files.has_bleed;
     Song song;
-    song.name = folder.filename().string();
-    bool any = false;
+    song.name = files.name;
     int64_t shortest = INT64_MAX;
-    for (const std::string& source : options.sources) {
-      const std::string path = find_stem(folder, source, options);
-      song.stems.push_back(path.empty() ? std::vector<int16_t>{} : read_stem(path, options));
-      if (path.empty()) continue;
-      any = true;
-      const int64_t num_frames = static_cast<int64_t>(song.stems.back().size() / 2);
+    for (size_t s = 0; s < options.sources.size(); ++s) {
+      song.stems.emplace_back();
+      if (files.sources[s].empty()) continue;
+      song.stems.back() = reader.read_stem(options.sources[s], files.sources[s]);
+      const auto num_frames = static_cast<int64_t>(song.stems.back().size() / 2);
       song.num_frames = std::max(song.num_frames, num_frames);
       shortest = std::min(shortest, num_frames);
     }
     ++num_done;
-    if (any && song.num_frames > 0) {
-      if (shortest != song.num_frames && options.on_remark) {
-        options.on_remark(folder.string() + ": stems differ in length by " +
-                          std::to_string(song.num_frames - shortest) + " samples; the shorter are padded with silence");
+    if (song.num_frames > 0) {
+      if (shortest != song.num_frames) {
+        reader.remark("stems differ in length by " + std::to_string(song.num_frames - shortest) +
+                      " samples; the shorter are padded with silence");
       }
       for (auto& stem : song.stems) {
         if (!stem.empty()) stem.resize(2 * static_cast<size_t>(song.num_frames));
         song.active_frames.push_back(find_active(stem, options.sample_rate_hz));
       }
+      if (options.check_sums && has_all && !files.mixture.empty() && layout.sum_tolerance_db()) {
+        const double residual_db = reader.residual_db(song, files.mixture);
+        if (std::isnan(residual_db)) {
+          reader.remark("the mixture is silent; its stems are used all the same");
+        } else if (residual_db > *layout.sum_tolerance_db()) {
+          reader.remark("the mixture and the sum of the stems differ by " + decimal(residual_db) +
+                        " dB relative to the mixture, expected at most " + decimal(*layout.sum_tolerance_db()) +
+                        " dB; the stems are used all the same");
+        }
+      }
       songs.push_back(std::move(song));
+    } else {
+      reader.remark("its files hold no audio; left out");
     }
-    if (options.on_progress) options.on_progress(num_done, folders.size());
+    if (options.on_progress) options.on_progress(num_done, all_files.size());
+  }
+  if (num_bleeding > 0 && options.on_remark) {
+    options.on_remark(root + ": " + std::to_string(num_bleeding) + " of " + std::to_string(all_files.size()) +
+                      " songs have other sources in their stems, by their metadata; used all the same");
   }
   if (songs.empty()) {
-    throw Error(ExitCode::kBadFile, root + ": no song found; expected folders " + root + "/<song>/ with files named " +
-                                        options.sources.front() + ".wav (or .flac, .opus, ...)");
+    throw Error(ExitCode::kBadFile,
+                root + ": no song found; layout " + layout.name() + " expects " + layout.description());
   }
   return songs;
 }

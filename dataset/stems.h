@@ -1,20 +1,28 @@
 // Songs as folders of stems, held in memory as packed int16, and the mixer that draws training batches from them.
 //
-// Layout: <root>/<song>/<source>.<extension of any audio file>. A source without a file is silence; of several files
-// the first by name is read, and the others are reported. Stems of unlike lengths are padded with silence to the
-// longest, and the difference is reported.
+// Songs lie on disk as one of the layouts of dataset/layout.h says, by itself <root>/<song>/<source>.<extension of any
+// audio file>. A source without a file is silence; of several files of which one is meant the first by name is read, and
+// the others are reported. Stems of unlike lengths are padded with silence to the longest, and the difference is reported;
+// so is a song whose stems do not sum to its mixture, which is used all the same.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+namespace vqcodec::audio {
+class AudioReader;
+}
+
 namespace vqcodec::dataset {
 
+struct AudioFile;
+
 struct Song {
-  std::string name;        // folder name
+  std::string name;        // of the folder or file, as the layout says
   int64_t num_frames = 0;  // samples per channel
   // Per source, interleaved stereo [2 * num_frames] int16; empty = silence throughout.
   std::vector<std::vector<int16_t>> stems;
@@ -26,14 +34,26 @@ struct LoadOptions {
   int sample_rate_hz = 44100;
   std::vector<std::string> sources = {"vocals", "bass", "drums", "other"};
   double max_seconds = 0;  // of each song; 0 = all
-  // Called with (songs done, songs in all) after each song, and with every remark (unlike lengths, two files of a
-  // source).
+  // Called with (songs done, songs in all) after each song, and with every remark: what was found, with figures, and what
+  // is done about it.
   std::function<void(size_t, size_t)> on_progress{};
   std::function<void(const std::string&)> on_remark{};
+  std::string layout{};               // name of a shipped layout or a file, "" = detected (dataset/layout.h)
+  std::vector<std::string> splits{};  // only songs in these; none = all songs
+  // Whether mixtures are read too, to tell of songs whose stems do not sum to them. Only done when `sources` are all
+  // that the layout has.
+  bool check_sums = true;
 };
 
-// Throws Error(kIo) when `root` cannot be read, Error(kBadFile) when it has no song with any source.
+// Throws Error(kIo) when `root` cannot be read, Error(kBadFile) when it has no song with any source or a damaged one,
+// Error(kUsage) for a layout or split that there is not.
 std::vector<Song> load_songs(const std::string& root, const LoadOptions& options);
+
+// Throws as audio::AudioReader::open does, but Error(kBadFile) for an audio stream that the file does not have.
+std::unique_ptr<audio::AudioReader> open_audio(const AudioFile& file, int sample_rate_hz);
+
+// Root mean square over which a second of stereo counts as sounding, full scale 1: -50 dBFS.
+inline constexpr double kActiveRms = 0.00316;
 
 // A counter-based generator: the same (seed, stream, item) gives the same draws on every machine, so that a training
 // run resumes by its step number alone. SplitMix64 (Steele, Lea, Flood 2014) over a hashed key.
