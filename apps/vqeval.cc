@@ -17,6 +17,7 @@ constexpr const char* kHelp = R"(vqeval measures what vqcodec's models and files
 Usage: vqeval <command> [options]
 
 Commands:
+  sdr      how well the sources come back: BSSEval v4 as museval computes it, SI-SDR, plain SDR
   codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
   report   one page of what the others measured: tables, plots, examples to hear
 
@@ -32,6 +33,7 @@ struct Entry {
 };
 
 constexpr Entry kCommands[] = {
+    {"sdr", apps::run_eval_sdr},
     {"codes", apps::run_eval_codes},
     {"report", apps::run_eval_report},
 };

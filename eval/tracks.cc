@@ -28,7 +28,8 @@ fs::path find_file(const fs::path& folder, const std::string& stem) {
   return found;
 }
 
-std::vector<float> read_file(const fs::path& path, const ReadOptions& options, std::vector<std::string>& remarks) {
+std::vector<float> read_file(const fs::path& path, const ReadOptions& options, Track& track) {
+  std::vector<std::string>& remarks = track.remarks;
   const auto reader = audio::AudioReader::open(path.string(), {.sample_rate_hz = options.sample_rate_hz});
   const std::string name = path.filename().string();
   const int rate = reader->info().source_sample_rate_hz;
@@ -49,6 +50,7 @@ std::vector<float> read_file(const fs::path& path, const ReadOptions& options, s
     const int64_t taken = std::min(got - skipped, most - static_cast<int64_t>(samples.size()) / 2);
     samples.insert(samples.end(), block.begin() + 2 * skipped, block.begin() + 2 * (skipped + taken));
   }
+  track.num_bad_samples += reader->num_bad_samples();
   if (reader->num_bad_samples() > 0) {
     remarks.push_back(name + ": " + std::to_string(reader->num_bad_samples()) +
                       " samples that are no numbers, taken as 0");
@@ -91,7 +93,7 @@ Track read_track(const TrackFolder& folder, const std::vector<std::string>& sour
   const auto read = [&](const std::string& name, std::vector<float>& samples) {
     const fs::path path = find_file(folder.path, name);
     if (path.empty()) return false;
-    samples = read_file(path, options, track.remarks);
+    samples = read_file(path, options, track);
     track.num_frames = std::max(track.num_frames, static_cast<int64_t>(samples.size() / 2));
     all.push_back(&samples);
     names.push_back(path.filename().string());

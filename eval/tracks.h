@@ -34,6 +34,7 @@ struct Track {
   std::vector<std::vector<float>> stems;
   std::vector<float> mixture;        // interleaved stereo [2 * num_frames]
   std::vector<std::string> remarks;  // missing sources, unlike lengths, other rates, samples that are not finite
+  int64_t num_bad_samples = 0;        // that are not finite, of all files; 0 stands for them
 };
 
 struct ReadOptions {
