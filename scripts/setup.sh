@@ -13,7 +13,8 @@ torch_version=2.13.0
 build_packages=(
   ca-certificates ccache cmake g++ make ninja-build pkg-config
   libavcodec-dev libavformat-dev libavutil-dev libsndfile1-dev libsoxr-dev
-  libboost-program-options-dev libeigen3-dev libkissfft-dev libopus-dev libssl-dev libzstd-dev nlohmann-json3-dev)
+  libboost-program-options-dev libeigen3-dev libkissfft-dev libopus-dev libssl-dev libyaml-cpp-dev libzstd-dev
+  nlohmann-json3-dev)
 test_packages=(ffmpeg git libgmock-dev libgtest-dev python3)
 torch_packages=(python3 python3-venv)
 dev_packages=(clang clang-format clang-tidy libclang-rt-dev)
