@@ -178,13 +178,14 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
     pitch_drop, drop_seconds = rng.choice([0, 0, rng.uniform(0, 1)]), rng.uniform(0.005, 0.04)
     if pulsed:
         is_sub, shape, sub_level = True, rng.choice(["sine", "triangle", "square", "saw", "saw"]), 0
-        cutoff_hz, envelope_octaves = 50 * 2 ** rng.uniform(0, 3), rng.uniform(0, 4)
+        cutoff_hz, envelope_octaves = 40 * 2 ** rng.uniform(0, 3), rng.uniform(0, 4)
+        attack, filter_decay = 10 ** rng.uniform(-4, -2), 10 ** rng.uniform(-2.2, -0.3)
         shift = transpose + 12 * round((rng.uniform(22, 44) - middle) / 12)
         max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
         pitch_drop = 0  # what tells it from a bass drum
     # Noise at the onset of pulses, as of a plucked string or a filter that opens.
     click_level = 10 ** (rng.uniform(-45, -6) / 20) if pulsed and rng.random() < 0.8 else 0
-    click_decay, click_center_hz = rng.uniform(0.005, 0.25), 400 * 2 ** rng.uniform(0, 4)
+    click_decay, click_center_hz = rng.uniform(0.005, 0.25), 100 * 2 ** rng.uniform(0, 6)
     noise = np.random.default_rng(rng.getrandbits(32))
     drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
     detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right
@@ -208,15 +209,16 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
             click = burst.astype(np.float32)
         highest = min(48, int(min(15000, 8 * float(corner.max())) / pitch_hz)) if shape != "sine" else 1
         t = t + pitch_drop * drop_seconds * (1 - np.exp(-t / drop_seconds))  # the phase of a falling pitch
+        phase = rng.random() if pulsed else 0  # of an oscillator that runs on between notes: it begins with a step
         for channel in (0, 1):
             f = pitch_hz * 2 ** ((channel - 0.5) * detune_cents / 1200)
-            note = sub_level * np.sin(math.pi * f * t, dtype=np.float32)
+            note = sub_level * np.sin(math.pi * (f * t + phase), dtype=np.float32)
             for k in range(1, max(1, highest) + 1):
                 if shape in ("square", "triangle") and k % 2 == 0:
                     continue
                 weight = 1 / k if shape in ("saw", "square") else (-1) ** (k // 2) / k ** 2
                 gain = weight / (1 + (k * f / corner) ** (2 * slope)) ** 0.5
-                note += gain * np.sin(2 * math.pi * ((k * f) * t % 1), dtype=np.float32)
+                note += gain * np.sin(2 * math.pi * ((k * (f * t + phase)) % 1), dtype=np.float32)
             out[begin:begin + count, channel] += (note + click) * level
             if detune_cents == 0:
                 out[begin:begin + count, 1] = out[begin:begin + count, 0]
