@@ -58,6 +58,7 @@ constexpr View kViews[] = {
     {VectorKind::kOwnSlot, "own_slot", true},
     {VectorKind::kTablesAlone, "tables_alone", true},
     {VectorKind::kAllSlots, "all_slots", true},
+    {VectorKind::kAllSlotMagnitudes, "all_slots_magnitude", false},
     {VectorKind::kDecodedBands, "decoded_spectrum", false},
     {VectorKind::kOriginalBands, "original_spectrum", false},
 };
@@ -76,6 +77,9 @@ Json notes(bool own_tables) {
        "the vectors of all slots one after another, zeros for a silent one: the same tables for every source that "
        "plays, "
        "so what tells the source is which codes were chosen"},
+      {"all_slots_magnitude",
+       "the same without signs: the coefficients of a transform change their sign with the phase of the sound, which "
+       "hides from straight lines and from distances how much there is of each"},
       {"decoded_spectrum",
        "log power in 24 bands, level taken out, of all slots decoded and summed: no table is in it"},
       {"original_spectrum", "the same of the true stem: what the spectrum of a frame can tell at most"},
@@ -253,7 +257,7 @@ class CodesReport {
     for (const View& view : kViews) {
       for (int h = 0; view.per_codebook && h < num_codebooks; ++h) {
         result.push_back(score(view, h, num_stuck));
-        progress.update(static_cast<double>(result.size()), 3.0 * (num_codebooks + 1) + 2);
+        progress.update(static_cast<double>(result.size()), 3.0 * (num_codebooks + 1) + 3);
       }
       result.push_back(score(view, -1, num_stuck));
     }
@@ -307,10 +311,11 @@ class CodesReport {
     }
     own.push_back(panel("All codebooks", VectorKind::kOwnSlot, -1));
     all.push_back(panel("All codebooks of all slots", VectorKind::kAllSlots, -1));
+    all.push_back(panel("The same, magnitudes", VectorKind::kAllSlotMagnitudes, -1));
     write(plots, "Quantized vectors of single sources, own slot (t-SNE)", "codes_own_slot.svg",
           eval::svg_plot(own, 3, 360, 340));
     write(plots, "Quantized vectors of single sources, all slots (t-SNE)", "codes_all_slots.svg",
-          eval::svg_plot(all, 1, 480, 440));
+          eval::svg_plot(all, 2, 440, 400));
   }
 
   eval::Panel panel(const std::string& title, VectorKind kind, int codebook) {
@@ -376,13 +381,13 @@ std::string report_text(const Json& report) {
     out << "  " << source["name"].get<std::string>() << ": " << source["excerpts"] << " excerpts, " << source["frames"]
         << " frames, " << source["points"] << " points\n";
   }
-  out << "\nvectors            codebook  dims  silhouette  probe %  chance %\n";
+  out << "\nvectors             codebook  dims  silhouette  probe %  chance %\n";
   for (const Json& score : report["scores"]) {
     const auto percent = [&](const char* key) {
       return score[key].is_null() ? score[key] : Json(score[key].get<double>() * 100);
     };
     std::string name = score["vectors"].get<std::string>();
-    name.resize(18, ' ');
+    name.resize(19, ' ');
     out << name << cell(score["codebook"], 9, 0) << cell(score["dims"], 6, 0) << cell(score["silhouette"], 12, 3)
         << cell(percent("probe_accuracy"), 9, 1) << cell(percent("chance"), 10, 1) << '\n';
   }

@@ -218,7 +218,8 @@ std::vector<float> code_vectors(const vqvae::Model& model, const CodeExcerpts& d
   const bool summed = codebook >= 0 || config.quantizer_kind == vqvae::QuantizerKind::kResidual;
   const size_t width = summed ? dim : dim * codebooks;  // of one slot
   const auto slots = static_cast<size_t>(data.num_slots);
-  num_dims = static_cast<int64_t>(kind == VectorKind::kAllSlots ? slots * width : width);
+  const bool all_slots = kind == VectorKind::kAllSlots || kind == VectorKind::kAllSlotMagnitudes;
+  num_dims = static_cast<int64_t>(all_slots ? slots * width : width);
   vectors.assign(rows.size() * static_cast<size_t>(num_dims), 0.0f);
   std::mt19937_64 random(seed);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -226,9 +227,9 @@ std::vector<float> code_vectors(const vqvae::Model& model, const CodeExcerpts& d
     float* out = vectors.data() + i * static_cast<size_t>(num_dims);
     const auto own = static_cast<size_t>(data.source_of_row(rows[i]));
     for (size_t slot = 0; slot < slots; ++slot) {
-      if (kind != VectorKind::kAllSlots && slot != own) continue;
+      if (!all_slots && slot != own) continue;
       if (kind != VectorKind::kTablesAlone && data.gains[row * slots + slot] == 0) {
-        if (kind == VectorKind::kAllSlots) out += width;
+        if (all_slots) out += width;
         continue;
       }
       for (size_t h = 0; h < codebooks; ++h) {
@@ -240,8 +241,11 @@ std::vector<float> code_vectors(const vqvae::Model& model, const CodeExcerpts& d
         float* to = summed ? out : out + h * dim;
         for (size_t k = 0; k < dim; ++k) to[k] += entry[k];
       }
-      if (kind == VectorKind::kAllSlots) out += width;
+      if (all_slots) out += width;
     }
+  }
+  if (kind == VectorKind::kAllSlotMagnitudes) {
+    for (float& value : vectors) value = std::abs(value);
   }
   return vectors;
 }

@@ -32,13 +32,13 @@ struct ExcerptOptions {
 };
 
 struct Excerpt {
-  std::string track;
+  std::string track{};
   int track_index = 0;
   int source = 0;
   double begin_seconds = 0;
   int64_t first_row = 0, num_rows = 0;  // its frames in CodeExcerpts; only those that sound and lie wholly inside
   // Its own slot's codes decoded in each slot's place, against the true source: [num_slots], dB, within +-100.
-  std::vector<double> si_sdr_db, sdr_db;
+  std::vector<double> si_sdr_db{}, sdr_db{};
 };
 
 struct LeftOut {
@@ -72,11 +72,12 @@ CodeExcerpts collect_excerpts(const std::shared_ptr<const vqvae::Model>& model, 
 
 // What stands for a frame.
 enum class VectorKind {
-  kOwnSlot,        // the quantized vector of the own slot
-  kAllSlots,       // those of all slots one after another; zeros for a silent slot
-  kTablesAlone,    // of codes drawn at random from the own slot's tables: no sound is in it
-  kOriginalBands,  // the true stem's spectrum
-  kDecodedBands,   // the spectrum of the sum of all decoded slots
+  kOwnSlot,            // the quantized vector of the own slot
+  kAllSlots,           // those of all slots one after another; zeros for a silent slot
+  kAllSlotMagnitudes,  // the same without signs: how much there is of what, whatever its phase
+  kTablesAlone,        // of codes drawn at random from the own slot's tables: no sound is in it
+  kOriginalBands,      // the true stem's spectrum
+  kDecodedBands,       // the spectrum of the sum of all decoded slots
 };
 
 // A quantized vector is the table's entry for one codebook, in [0, num_codebooks), or for codebook -1 what the decoder
