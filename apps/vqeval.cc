@@ -20,6 +20,7 @@ Commands:
   sdr      how well the sources come back: BSSEval v4 as museval computes it, SI-SDR, plain SDR
   codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
   report   one page of what the others measured: tables, plots, examples to hear
+  rate     what the codes take, part by part, and what they are worth, beside Opus
 
 "vqeval <command> --help" lists the options of a command; "vqeval --version" tells the version. eval/run.sh runs all of
 them and makes the report.
@@ -33,9 +34,10 @@ struct Entry {
 };
 
 constexpr Entry kCommands[] = {
-    {"sdr", apps::run_eval_sdr},
     {"codes", apps::run_eval_codes},
+    {"rate", apps::run_eval_rate},
     {"report", apps::run_eval_report},
+    {"sdr", apps::run_eval_sdr},
 };
 
 int run(const std::vector<std::string>& arguments) {
