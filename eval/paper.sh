@@ -178,7 +178,7 @@ PYTHON
   rm -rf "$out/probe"
 fi
 read -r steps speed <"$out/steps.txt"
-[ "$steps" -ge 20 ] || fail "$minutes minutes hold only $steps steps at $speed a second; give more --minutes"
+[ "$steps" -ge 10 ] || fail "$minutes minutes hold only $steps steps at $speed a second; give more --minutes"
 say "$speed steps a second: $steps steps for each configuration, so that $minutes minutes hold the whole schedule"
 for config in "${configs[@]}"; do
   say "$config: configs/$config.json with joint_steps $steps; validation at the end"
@@ -203,3 +203,77 @@ for config in "${configs[@]}"; do
       --threads "$threads" --out "$folder"
   fi
 done
+
+# The table, and what it is of. Minutes are those between lines of the log, but for breaks.
+python3 - "$out" "$steps" "$speed" "$minutes" "$device" "$test_folder" "$test_seconds" "${data[*]}" "${configs[@]}" \
+  >"$out/table.tmp" <<'PYTHON'
+import json, os, sys
+
+out, steps, speed, minutes, device, test, test_seconds, data, *configs = sys.argv[1:]
+names = {"paper": "proposed", "paper-no-stft": "without L_STFT", "paper-no-complement": "without L_compl"}
+# Kim et al. 2021, MUSDB18 test: vocals, bass, drums, other, average.
+papers = {
+    "paper": [1.270, 1.761, 1.403, 0.812, 1.311],
+    "paper-no-stft": [1.546, 1.026, 1.480, 1.069, 1.280],
+    "paper-no-complement": [0.996, -0.031, 1.458, 0.576, 0.749],
+}
+columns = ["vocals", "bass", "drums", "other"]
+
+
+def last(path):
+    return os.path.basename(os.path.normpath(path.rsplit("=", 1)[0]))
+
+
+def minutes_of(log):
+    with open(log) as file:
+        times = [line["time"] for line in map(json.loads, file) if line["kind"] == "training"]
+    gaps = sorted(b - a for a, b in zip(times, times[1:]))
+    if not gaps:
+        return 0
+    longest = 10 * max(gaps[len(gaps) // 2], 0.1)
+    return (len(gaps) + 1) / len(gaps) * sum(gap for gap in gaps if 0 < gap < longest) / 60
+
+
+def text(value):
+    return "-" if value is None else "%.3f" % value
+
+
+def row(words):
+    print("| " + " | ".join(words) + " |")
+
+
+models, left_out = [], 0
+for metric, title in [
+    ("sdr", "SDR in dB, BSSEval version 4 (medians over windows of 1 s, then over tracks)"),
+    ("windowed_sdr", "Plain SDR in dB of windows of 1 s in which the source sounds (medians)"),
+]:
+    print(title + "\n")
+    row(["", *columns, "average", *(["paper: " + name for name in columns + ["average"]] if metric == "sdr" else [])])
+    row(["---"] * (12 - 1 if metric == "sdr" else 6))
+    for config in configs:
+        with open(os.path.join(out, config, "sdr.json")) as file:
+            report = json.load(file)
+        estimate = next(one for one in report["rows"] if one["id"] == "estimate")
+        values = [estimate["sources"].get(name, {}).get(metric) for name in columns]
+        values.append(estimate["average"].get(metric))
+        row([names[config], *map(text, values), *(map(text, papers[config]) if metric == "sdr" else [])])
+        if metric == "sdr":
+            models.append((config, report["model"]["id"], len(report["tracks"])))
+            left_out += len(report["left_out"])
+    if metric == "sdr":
+        for one in report["rows"]:
+            if one["id"] in ("mixture", "ideal_ratio_mask"):
+                values = [one["sources"].get(name, {}).get(metric) for name in columns] + [one["average"].get(metric)]
+                row([one["id"].replace("_", " "), *map(text, values), *[""] * 5])
+    print()
+print(f"Each trained {steps} steps ({speed} a second measured before, {minutes} minutes asked for) on {device}; in steps:")
+print(", ".join("%s %.1f min" % (names[c], minutes_of(os.path.join(out, c, "run", "log.jsonl"))) for c in configs) + ".")
+print("Training data: " + ", ".join(last(path) for path in data.split(" ")) + f". Judged by: {last(test)}, "
+      f"{models[0][2]} tracks" + (f", {test_seconds} s of each" if float(test_seconds) > 0 else "") +
+      f" (the paper: MUSDB18 test, 50 tracks). Entries left out or changed: {left_out}, listed in sdr.json of each.")
+for config, model, _ in models:
+    print(f"- {names[config]}: configs/{config}.json with joint_steps {steps}, model {model}")
+PYTHON
+mv "$out/table.tmp" "$out/table.md"
+echo
+cat "$out/table.md"

@@ -96,14 +96,14 @@ trap 'echo >&2; fail "interrupted; the same command goes on" 130' INT TERM
 
 # Figures of two models or two data sets must not come to stand on one page.
 settings=$(printf '%s\n' "model $(sha256sum <"$model" | cut -c 1-64)" "data $(cd "$data" && pwd -P)" \
-  "max-seconds $max_seconds")
+  "max-seconds $max_seconds" "quick $quick")
 mkdir -p "$out"
 if [ -f "$out/settings.txt" ] && [ "$settings" != "$(cat "$out/settings.txt")" ]; then
   if [ "$force" = no ]; then
     diff "$out/settings.txt" <(printf '%s\n' "$settings") >&2 || true
     fail "$out holds other results (above: < there, > now); take another --out, or --force to begin anew"
   fi
-  rm -rf "$out"/{sdr,rate,codes,speed}.json "$out/examples" "$out/report.html"
+  rm -rf "$out"/{sdr,rate,codes,speed}.json "$out"/{sdr,sdr-details,examples} "$out/report.html"
 fi
 printf '%s\n' "$settings" >"$out/settings.txt"
 
@@ -237,10 +237,16 @@ make_examples() {
   done
 }
 
-measure sdr
+resume=() codes_options=() speed_options=()
+[ "$force" = yes ] || resume=(--resume)  # track by track
+if [ "$quick" = yes ]; then
+  codes_options=(--max-points 300)
+  speed_options=(--seconds 10 --repetitions 1)
+fi
+measure sdr "${resume[@]}"
 measure rate
-measure codes
-measure speed
+measure codes "${codes_options[@]}"
+measure speed "${speed_options[@]}"
 
 if wants examples; then
   limit=()
