@@ -186,6 +186,8 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
     # Noise at the onset of pulses, as of a plucked string or a filter that opens.
     click_level = 10 ** (rng.uniform(-45, -6) / 20) if pulsed and rng.random() < 0.8 else 0
     click_decay, click_center_hz = rng.uniform(0.005, 0.25), 100 * 2 ** rng.uniform(0, 6)
+    click_varies = pulsed and rng.random() < 0.6  # from note to note, as under a modulated filter
+    click_slope = 1.5 if rng.random() < 0.5 else rng.uniform(1.5, 10)
     noise = np.random.default_rng(rng.getrandbits(32))
     drive = rng.choice([0, 0, rng.uniform(0.5, 3)])
     detune_cents = rng.choice([0, 0, rng.uniform(2, 12)])  # of left against right
@@ -201,10 +203,12 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         level *= np.clip((length + release - t) / release, 0, 1) * (velocity / 127) ** 1.3
         corner = cutoff_hz * 2 ** (envelope_octaves * np.exp(-t / filter_decay))
         click = np.zeros(count, np.float32)
+        if click_varies:
+            click_decay, click_center_hz = 10 ** rng.uniform(-2.3, -0.5), 100 * 2 ** rng.uniform(0, 7)
         if click_level:
             spectrum = np.fft.rfft(noise.standard_normal(count))
             octaves = np.log2(np.maximum(np.fft.rfftfreq(count, 1 / SAMPLE_RATE_HZ), 1) / click_center_hz)
-            burst = np.fft.irfft(spectrum * np.exp2(-np.abs(octaves) * 1.5), count)
+            burst = np.fft.irfft(spectrum * np.exp2(-np.abs(octaves) * click_slope), count)
             burst *= rng.uniform(0.2, 1) * click_level * np.exp(-t / click_decay) / max(1e-9, float(burst.std()))
             click = burst.astype(np.float32)
         highest = min(48, int(min(15000, 8 * float(corner.max())) / pitch_hz)) if shape != "sine" else 1
