@@ -19,6 +19,7 @@ Usage: vqeval <command> [options]
 Commands:
   sdr      how well the sources come back: BSSEval v4 as museval computes it, SI-SDR, plain SDR
   codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
+  speed    real-time factors by stage, memory and start-up, beside opusenc and zstd
   report   one page of what the others measured: tables, plots, examples to hear
   rate     what the codes take, part by part, and what they are worth, beside Opus
 
@@ -36,6 +37,7 @@ struct Entry {
 constexpr Entry kCommands[] = {
     {"codes", apps::run_eval_codes},
     {"rate", apps::run_eval_rate},
+    {"speed", apps::run_eval_speed},
     {"report", apps::run_eval_report},
     {"sdr", apps::run_eval_sdr},
 };
