@@ -168,6 +168,7 @@ if [ ! -s "$out/steps.txt" ]; then
   scaled_config "${configs[0]}" "$probe_steps" "$out/probe/config.json"
   "$bin/vqtrain" vqvae --config "$out/probe/config.json" --out "$out/probe/run" "${train_arguments[@]}" |
     show_progress "$out/probe/train.log"
+  [ "$(last_step "$out/probe/run")" -ge "$probe_steps" ] || fail "the measurement was stopped; the same command begins it anew" 130
   # A twentieth is kept for what the steps do not hold: reading the songs, saving, validating.
   python3 - "$(steps_a_second "$out/probe/run/log.jsonl")" "$minutes" >"$out/steps.tmp" <<'PYTHON'
 import sys

@@ -56,11 +56,11 @@ caption { text-align: left; padding-bottom: 0.35rem; font-size: 0.95rem; }
 caption span { display: inline-block; position: sticky; left: 0; max-width: min(48rem, calc(100vw - 2rem)); }
 th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: right; white-space: nowrap; vertical-align: top;
   border-bottom: 1px solid var(--grid); }
-thead th { border-bottom-color: var(--soft); vertical-align: bottom; }
+thead th { border-bottom-color: var(--soft); vertical-align: bottom; white-space: normal; }
 th[scope="row"], .words { text-align: left; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; position: sticky; left: 0; background: var(--page); }
 td.words { white-space: normal; min-width: 12rem; }
-details { margin: 1rem 0; }
+details { margin: 0.25rem 0; }
 summary { cursor: pointer; padding: 0.25rem 0; }
 figure { margin: 0; min-width: 0; }
 .plot svg { display: block; width: 100%; max-width: var(--width); min-width: calc(var(--width) * 0.62); height: auto; }
@@ -72,7 +72,7 @@ figure { margin: 0; min-width: 0; }
   border-bottom: 1px solid var(--grid); max-width: 60rem; }
 figcaption { font-size: 0.875rem; color: var(--soft); }
 audio { display: block; width: 100%; min-width: 0; height: 2.5rem; }
-@media (max-width: 40rem) { .stem, .notes { grid-template-columns: 1fr; } .notes dd { margin: 0 0 0.5rem 1rem; } }
+@media (max-width: 40rem) { tbody th { white-space: normal; max-width: 9rem; } .stem, .notes { grid-template-columns: 1fr; } .notes dd { margin: 0 0 0.5rem 1rem; } }
 )";
 
 std::string kind_of(const Json& value) {
@@ -86,13 +86,15 @@ std::string kind_of(const Json& value) {
 // A JSON object with its place in its file, for messages.
 class Fields {
  public:
-  Fields(const Json& value, std::string where) : value_(&value), where_(std::move(where)) {
+  // `where`: the file, or for what is within it the file, ": " and the keys.
+  Fields(const Json& value, std::string where, bool is_file = false)
+      : value_(&value), where_(std::move(where)), is_file_(is_file) {
     if (!value.is_object()) fail(where_, value, "an object");
   }
 
   const Json& json() const { return *value_; }
   bool has(const std::string& key) const { return value_->contains(key); }
-  std::string place(const std::string& key) const { return where_ + (where_.ends_with(":") ? " " : ".") + key; }
+  std::string place(const std::string& key) const { return where_ + (is_file_ ? ": " : ".") + key; }
   // The value of `key`; throws if it is not there.
   const Json& at(const std::string& key) const {
     const auto found = value_->find(key);
@@ -112,12 +114,6 @@ class Fields {
   // The same; none if the key is not there.
   std::vector<Fields> optional_objects(const std::string& key) const {
     return has(key) ? objects(key) : std::vector<Fields>();
-  }
-  // The members of an object that are objects, by name and in order.
-  std::vector<std::pair<std::string, Fields>> members() const {
-    std::vector<std::pair<std::string, Fields>> all;
-    for (const auto& [key, item] : value_->items()) all.emplace_back(key, Fields(item, place(key)));
-    return all;
   }
   std::string text(const std::string& key) const {
     const Json& value = at(key);
@@ -156,6 +152,7 @@ class Fields {
 
   const Json* value_;
   std::string where_;
+  bool is_file_;
 };
 
 std::string decimals(double value, int count) {
@@ -197,6 +194,10 @@ Json read_json(const fs::path& path) {
 bool is_file(const fs::path& path) {
   std::error_code error;
   return fs::is_regular_file(path, error);
+}
+
+std::string counted(double count, const std::string& what) {
+  return decimals(count, 0) + " " + what + (count == 1 ? "" : "s");
 }
 
 std::string paragraph(const std::string& text, const char* kind) {
@@ -242,19 +243,32 @@ std::string plots_html(const Fields& report, const fs::path& folder, const std::
 
 std::string left_out_html(const Fields& report) {
   HtmlTable table{.caption = "What is not in the figures above, and why",
-                  .columns = {"track", "source", "window", "why"},
+                  .columns = {"track", "source", "what", "why"},
                   .rows = {},
                   .num_text_columns = 4};
   for (const Fields& item : report.optional_objects("left_out")) {
-    std::string window;
+    std::string what = item.text_or("what", "");
     if (item.has("window")) {
-      const Json& value = item.at("window");
-      window = value.is_string() ? value.get<std::string>() : value.dump();
+      const Json& window = item.at("window");
+      what = "seconds " + (window.is_string() ? window.get<std::string>() : window.dump());
     }
-    table.rows.push_back({item.text_or("track", ""), item.text_or("source", ""), window, item.text("why")});
+    table.rows.push_back({item.text_or("track", ""), item.text_or("source", ""), what, item.text("why")});
+  }
+  for (const Fields& track : report.optional_objects("tracks")) {
+    if (!track.has("remarks")) continue;
+    for (const std::string& remark : track.texts("remarks")) table.rows.push_back({track.text("name"), "", "", remark});
   }
   if (table.rows.empty()) return "";
   return details_html("Left out, and remarks: " + std::to_string(table.rows.size()), html_table(table));
+}
+
+std::string setting_text(const Json& value) {
+  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_number_float()) return value.dump();
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%g", value.get<double>());
+  return text.data();
 }
 
 // Which command, model and data the tables of a section are of.
@@ -273,7 +287,7 @@ std::string facts_html(const Fields& report) {
       if (value.is_structured()) continue;
       std::string name = key;
       std::ranges::replace(name, '_', ' ');
-      words += (words.empty() ? "" : ", ") + name + " " + (value.is_string() ? value.get<std::string>() : value.dump());
+      words += (words.empty() ? "" : ", ") + name + " " + setting_text(value);
     }
     out += "<dt>Settings</dt><dd>" + escape_html(words) + "</dd>\n";
   }
@@ -318,7 +332,7 @@ HtmlTable matrix_table(const std::string& caption, const Fields& report, const s
   return table;
 }
 
-std::string codes_tables(const Fields& report) {
+std::string codes_tables_html(const Fields& report) {
   std::string out;
   const Fields notes = report.object("notes");
   HtmlTable scores{.caption =
@@ -342,10 +356,11 @@ std::string codes_tables(const Fields& report) {
   }
   out += html_table(scores);
   out += "<dl class=\"notes\">\n";
-  for (const char* key : {"own_slot", "tables_alone", "all_slots", "decoded_spectrum", "original_spectrum", "tables"}) {
+  for (const auto& [key, value] : notes.json().items()) {
+    if (key == "loudest_slot" || key == "swapped") continue;  // said in the captions
     std::string name = key;
     std::ranges::replace(name, '_', ' ');
-    out += "<dt>" + name + "</dt><dd>" + escape_html(notes.text(key)) + "</dd>\n";
+    out += "<dt>" + escape_html(name) + "</dt><dd>" + escape_html(notes.text(key)) + "</dd>\n";
   }
   out += "</dl>\n";
   if (!by_codebook.rows.empty()) out += details_html("Each codebook", html_table(by_codebook));
@@ -380,7 +395,322 @@ std::string codes_tables(const Fields& report) {
   return out + html_table(use) + html_table(sources);
 }
 
-// TABLES HERE
+// "3", or "2-3" if sources differ.
+std::string num_tracks_text(const Fields& row, const std::string& metric, const std::vector<std::string>& sources) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  const Fields scores = row.object("sources");
+  for (const std::string& source : sources) {
+    if (!scores.has(source)) continue;
+    const Fields counts = scores.object(source).object("num_tracks");
+    const double count = counts.number_or_nan(metric == "whole_sdr_mean" ? "whole_sdr" : metric);
+    least = std::min(least, std::isnan(count) ? 0 : count);
+    most = std::max(most, std::isnan(count) ? 0 : count);
+  }
+  if (!(least <= most)) return "";
+  return least == most ? decimals(most, 0) : decimals(least, 0) + "\xE2\x80\x93" + decimals(most, 0);
+}
+
+std::string sdr_row_name(const std::string& id, const Fields& report) {
+  if (id == "mixture") return "the mixture as estimate";
+  if (id == "ideal_ratio_mask") return "ideal ratio masks";
+  if (id == "true_own_slot") return "true source alone, its slot";
+  if (id == "true_all_slots") return "true source alone, all slots";
+  if (id != "estimate") return id;
+  return report.has("model") ? "model " + report.object("model").text("name") : "estimates";
+}
+
+// One metric of all rows; no rows if nobody has it.
+HtmlTable sdr_table(const Fields& report, const std::string& metric, const std::string& caption,
+                    const std::vector<std::string>& sources) {
+  HtmlTable table{.caption = caption, .columns = {""}, .rows = {}};
+  table.columns.insert(table.columns.end(), sources.begin(), sources.end());
+  table.columns.insert(table.columns.end(), {"average", "sum against mixture", "tracks"});
+  bool any_mixture = false;
+  for (const Fields& row : report.objects("rows")) {
+    const Fields scores = row.object("sources"), average = row.object("average");
+    if (!average.has(metric)) continue;
+    std::vector<std::string> cells = {sdr_row_name(row.text("id"), report)};
+    for (const std::string& source : sources) {
+      const double value =
+          scores.has(source) ? scores.object(source).number_or_nan(metric) : std::numeric_limits<double>::quiet_NaN();
+      cells.push_back(decimals(value, 2));
+    }
+    cells.push_back(decimals(average.number(metric), 2));
+    const bool has_mixture = row.has("mixture") && row.object("mixture").has(metric);
+    any_mixture = any_mixture || has_mixture;
+    cells.push_back(has_mixture ? decimals(row.object("mixture").number(metric), 2) : "");
+    cells.push_back(num_tracks_text(row, metric, sources));
+    table.rows.push_back(std::move(cells));
+  }
+  if (metric == "sdr" && !table.rows.empty()) {
+    for (const Fields& row : report.objects("published")) {
+      std::vector<std::string> cells = {row.text("name") + " (" + row.text("data") + ")"};
+      const Fields scores = row.object("sources");
+      for (const std::string& source : sources) cells.push_back(decimals(scores.number_or_nan(source), 2));
+      cells.push_back(decimals(row.number("average"), 2));
+      cells.resize(table.columns.size());
+      table.rows.push_back(std::move(cells));
+    }
+  }
+  if (any_mixture) return table;
+  const size_t column = table.columns.size() - 2;
+  table.columns.erase(table.columns.begin() + static_cast<long>(column));
+  for (auto& cells : table.rows) cells.erase(cells.begin() + static_cast<long>(column));
+  return table;
+}
+
+std::string sdr_tables_html(const Fields& report) {
+  const std::vector<std::string> sources = report.texts("sources");
+  std::string out, more;
+  const auto add = [&](std::string& to, const char* metric, const char* caption) {
+    const HtmlTable table = sdr_table(report, metric, caption, sources);
+    if (!table.rows.empty()) to += html_table(table);
+  };
+  add(out, "sdr", "SDR in dB, BSSEval version 4: median over windows of 1 s, then over tracks");
+  add(out, "windowed_sdr", "Plain SDR in dB of windows of 1 s in which the source sounds, medians");
+  add(out, "whole_sdr_mean", "Plain SDR in dB of whole tracks, mean over tracks");
+  add(more, "whole_sdr", "Plain SDR in dB of whole tracks, median over tracks");
+  add(more, "si_sdr", "SI-SDR in dB, median over tracks");
+  add(more, "isr", "ISR in dB, BSSEval version 4");
+  add(more, "sir", "SIR in dB, BSSEval version 4");
+  add(more, "sar", "SAR in dB, BSSEval version 4");
+  if (!more.empty()) out += details_html("SI-SDR, ISR, SIR, SAR", more);
+
+  HtmlTable tracks{.caption =
+                       "SDR in dB of each track: BSSEval version 4, or plain SDR of windows where there is none (*)",
+                   .columns = {"track", "seconds", "windows"},
+                   .rows = {}};
+  tracks.columns.insert(tracks.columns.end(), sources.begin(), sources.end());
+  for (const Fields& track : report.objects("tracks")) {
+    const Fields rows = track.object("rows");
+    std::vector<std::string> cells = {track.text("track"), decimals(track.number("seconds"), 1),
+                                      decimals(track.number("num_windows"), 0)};
+    if (rows.has("estimate")) {
+      const Fields scores = rows.object("estimate").object("sources");
+      for (const std::string& source : sources) {
+        if (!scores.has(source)) {
+          cells.emplace_back();
+          continue;
+        }
+        const Fields values = scores.object(source);
+        const bool has_bss = values.has("sdr");
+        cells.push_back(decimals(values.number_or_nan(has_bss ? "sdr" : "windowed_sdr"), 2) + (has_bss ? "" : " *"));
+      }
+    }
+    tracks.rows.push_back(std::move(cells));
+  }
+  if (tracks.rows.empty()) return out;
+  return out + details_html("Each track: " + std::to_string(tracks.rows.size()), html_table(tracks));
+}
+
+constexpr std::array<std::pair<const char*, const char*>, 4> kDistances = {{{"mel", "mel"},
+                                                                            {"mel_two_scales", "mel, two scales"},
+                                                                            {"log_spectral_db", "log-spectral, dB"},
+                                                                            {"si_sdr_db", "SI-SDR, dB"}}};
+
+void add_distances(std::vector<std::string>& cells, const Fields& distances) {
+  for (const auto& [key, name] : kDistances) {
+    cells.push_back(decimals(distances.number(key), std::string_view(key).ends_with("_db") ? 2 : 3));
+  }
+}
+
+HtmlTable distance_table(const std::string& caption) {
+  HtmlTable table{.caption = caption, .columns = {"codec", "setting", "kbit/s"}, .rows = {}, .num_text_columns = 2};
+  for (const auto& [key, name] : kDistances) table.columns.emplace_back(name);
+  return table;
+}
+
+constexpr std::array<std::array<const char*, 3>, 3> kCurves = {
+    {{"levels", "num_codebooks", "vqcodec"},
+     {"opus", "bitrate_bps", "Opus"},
+     {"opus_stems", "bitrate_bps", "Opus, true sources apart"}}};
+
+// Distances of the mixture, or of the source of that index, over all settings.
+HtmlTable curves_table(const Fields& summary, const std::string& caption, std::optional<size_t> source) {
+  HtmlTable table = distance_table(caption);
+  for (const auto& [key, setting, codec] : kCurves) {
+    for (const Fields& point : summary.objects(key)) {
+      const double value = point.number(setting);
+      std::vector<std::string> cells = {codec,
+                                        std::string_view(key) == "levels" ? counted(value, "codebook")
+                                                                          : decimals(value / 1000, 0) + " kbit/s asked",
+                                        decimals(point.number("kbit_per_second"), 2)};
+      if (!source) {
+        add_distances(cells, point.object("mixture"));
+      } else {
+        const auto sources = point.optional_objects("sources");
+        if (*source >= sources.size()) continue;
+        add_distances(cells, sources[*source]);
+      }
+      table.rows.push_back(std::move(cells));
+    }
+  }
+  return table;
+}
+
+double kbit_per_second(double bytes, double seconds) { return bytes * 8e-3 / seconds; }
+
+// Rate of each coder on all codes, and of each source, by level.
+HtmlTable coders_table(const std::vector<Fields>& levels, const std::vector<std::string>& sources, double seconds) {
+  constexpr std::array<std::pair<const char*, const char*>, 5> kCoders = {{{"raw_bytes", "raw"},
+                                                                           {"zstd_packed_bytes", "zstd -19, packed"},
+                                                                           {"zstd_words_bytes", "zstd -19, 16 bits"},
+                                                                           {"adaptive_bytes", "adaptive"},
+                                                                           {"prior_bytes", "prior"}}};
+  HtmlTable table{
+      .caption = "kbit/s: of the whole file; of all its codes, raw and by each coder; and of each source's streams",
+      .columns = {"codebooks", "file"},
+      .rows = {}};
+  for (const Fields& level : levels) {
+    const auto parts = level.object("file").objects("sources");
+    std::vector<std::string> cells = {decimals(level.number("num_codebooks"), 0),
+                                      decimals(level.number("kbit_per_second"), 2)};
+    for (const auto& [key, name] : kCoders) {
+      double bytes = 0;
+      for (const Fields& part : parts) bytes += part.object("coders").number_or_nan(key);
+      if (std::isnan(bytes)) continue;
+      if (table.rows.empty()) table.columns.emplace_back(name);
+      cells.push_back(decimals(kbit_per_second(bytes, seconds), 2));
+    }
+    for (const Fields& part : parts) cells.push_back(decimals(part.number("kbit_per_second"), 2));
+    table.rows.push_back(std::move(cells));
+  }
+  table.columns.insert(table.columns.end(), sources.begin(), sources.end());
+  return table;
+}
+
+// Where the bytes of the best level are.
+std::string file_tables(const Fields& level, double seconds) {
+  const Fields file = level.object("file");
+  const double all = level.number("bytes");
+  HtmlTable parts{.caption = "What the files of " + counted(level.number("num_codebooks"), "codebook") + " are made of",
+                  .columns = {"part", "bytes", "kbit/s", "%"},
+                  .rows = {}};
+  const auto add = [&](const std::string& name, double bytes) {
+    parts.rows.push_back(
+        {name, decimals(bytes, 0), decimals(kbit_per_second(bytes, seconds), 3), decimals(100 * bytes / all, 2)});
+  };
+  HtmlTable codebooks{.caption = "Each codebook: kbit/s, and in brackets % of the raw codes",
+                      .columns = {"codebook"},
+                      .rows = {}};
+  for (const Fields& source : file.objects("sources")) {
+    const std::string name = source.text("name");
+    add(name + ", codes", source.number("code_bytes"));
+    codebooks.columns.push_back(name);
+    size_t h = 0;
+    for (const Fields& codebook : source.objects("codebooks")) {
+      if (codebooks.rows.size() <= h) codebooks.rows.push_back({std::to_string(h + 1)});
+      codebooks.rows[h++].push_back(decimals(codebook.number("kbit_per_second"), 2) + " (" +
+                                    decimals(100 * codebook.number("bytes") / codebook.number("raw_bytes"), 0) + ")");
+    }
+  }
+  double gain_bytes = 0, stream_checksum_bytes = 0;
+  for (const Fields& source : file.objects("sources")) {
+    gain_bytes += source.number("gain_bytes");
+    stream_checksum_bytes += source.number("checksum_bytes");
+  }
+  add("gains and choice of coder", gain_bytes);
+  add("checksums of the streams", stream_checksum_bytes);
+  add("heads of segments", file.number("segment_head_bytes"));
+  add("index", file.number("index_bytes"));
+  add("metadata", file.number("metadata_bytes"));
+  add("header", file.number("header_bytes"));
+  add("all", all);
+  return html_table(parts) + html_table(codebooks);
+}
+
+std::string rate_tables_html(const Fields& report) {
+  const std::vector<std::string> sources = report.texts("sources");
+  const Fields summary = report.object("summary");
+  if (!summary.has("levels")) return paragraph("No track could be measured.", "missing");
+  const double seconds = summary.number("seconds");
+  const std::vector<Fields> levels = summary.objects("levels");
+  std::string out = paragraph(counted(summary.number("num_tracks"), "track") + ", " + decimals(seconds, 0) +
+                                  " s. Rates are those of whole files; distances are means over all seconds.",
+                              "note");
+  out += html_table(coders_table(levels, sources, seconds));
+
+  HtmlTable matched = distance_table("Mixture: vqcodec, and Opus at the same rate (between its two nearest)");
+  for (const Fields& match : summary.objects("matched")) {
+    const std::string rate = decimals(match.number("kbit_per_second"), 2);
+    std::vector<std::string> cells = {"vqcodec", counted(match.number("num_codebooks"), "codebook"), rate};
+    add_distances(cells, match.object("mixture"));
+    matched.rows.push_back(std::move(cells));
+    for (size_t i = 1; i < kCurves.size(); ++i) {
+      if (!match.has(kCurves[i][0])) continue;
+      const Fields distances = match.object(kCurves[i][0]).object("interpolated").object("mixture");
+      // Where Opus cannot go there is nothing to hold against.
+      if (std::ranges::all_of(kDistances, [&](const auto& d) { return std::isnan(distances.number(d.first)); }))
+        continue;
+      cells = {kCurves[i][2], "", rate};
+      add_distances(cells, distances);
+      matched.rows.push_back(std::move(cells));
+    }
+  }
+  out += html_table(matched);
+  out +=
+      details_html("All settings, mixture", html_table(curves_table(summary, "Mixture, all settings", std::nullopt)));
+  std::string each;
+  for (size_t s = 0; s < sources.size(); ++s) {
+    const HtmlTable table = curves_table(summary, sources[s], s);
+    if (!table.rows.empty()) each += html_table(table);
+  }
+  if (!each.empty()) out += details_html("All settings, each source", each);
+  if (!levels.empty())
+    out += details_html("Parts of the files, and each codebook", file_tables(levels.back(), seconds));
+  return out;
+}
+
+std::string speed_tables_html(const Fields& report) {
+  const Fields machine = report.object("machine"), bytes = report.object("bytes");
+  std::string out = paragraph(machine.text("cpu") + ", " + decimals(machine.number("num_cpus"), 0) + " CPUs, " +
+                                  machine.text("kernels") + ". Machines differ, so what carries over are the ratios.",
+                              "note");
+  const auto threads = [](const Fields& item) {
+    return item.has("threads") ? decimals(item.number("threads"), 0) : "";
+  };
+  const auto spread = [](std::vector<std::string>& cells, const Fields& item, int digits) {
+    for (const char* key : {"median", "min", "max"}) cells.push_back(decimals(item.number(key), digits));
+  };
+  HtmlTable ratios{.caption = "Against others on the same material in the same run (above 1 is faster)",
+                   .columns = {"measure", "against", "threads", "median", "least", "most"},
+                   .rows = {},
+                   .num_text_columns = 2};
+  for (const Fields& ratio : report.objects("ratios")) {
+    std::vector<std::string> cells = {ratio.text("name"), ratio.text("to"), threads(ratio)};
+    spread(cells, ratio, 2);
+    ratios.rows.push_back(std::move(cells));
+  }
+  HtmlTable measures{.caption = "Speeds by stage and as a whole, memory, start",
+                     .columns = {"measure", "unit", "threads", "median", "least", "most"},
+                     .rows = {},
+                     .num_text_columns = 2};
+  for (const Fields& measure : report.objects("measures")) {
+    std::vector<std::string> cells = {measure.text("name"), measure.text("unit"), threads(measure)};
+    spread(cells, measure, 1);
+    measures.rows.push_back(std::move(cells));
+  }
+  out += html_table(measures);
+  if (!ratios.rows.empty()) out += html_table(ratios);
+  if (report.has("compare")) {
+    HtmlTable compared{.caption = "Against " + report.text("compared_with") + " (above 1 is better)",
+                       .columns = {"measure", "unit", "threads", "then", "now", "ratio", "ratio beside opusenc"},
+                       .rows = {},
+                       .num_text_columns = 2};
+    for (const Fields& item : report.objects("compare")) {
+      compared.rows.push_back({item.text("name"), item.text("unit"), threads(item), decimals(item.number("old"), 1),
+                               decimals(item.number("new"), 1), decimals(item.number("ratio"), 3),
+                               decimals(item.number_or_nan("ratio_to_opus"), 3)});
+    }
+    out += html_table(compared);
+  }
+  HtmlTable sizes{.caption = "Sizes of the material", .columns = {"", "bytes"}, .rows = {}};
+  for (const auto& [key, name] : {std::pair{"vqc", ".vqc"}, std::pair{"codes", "codes at 16 bits each"},
+                                  std::pair{"zstd19", "these by zstd -19"}, std::pair{"opus", "Opus"}}) {
+    sizes.rows.push_back({name, decimals(bytes.number(key), 0)});
+  }
+  return out + html_table(sizes);
+}
 
 struct AudioType {
   std::string_view extension, mime;
@@ -470,7 +800,10 @@ struct Part {
   const char *kind, *heading;
   std::string (*tables)(const Fields&);
 };
-constexpr std::array<Part, 1> kParts = {{{"codes", "What the codes hold", codes_tables}}};
+constexpr std::array<Part, 4> kParts = {{{"sdr", "Quality: SDR of the sources", sdr_tables_html},
+                                         {"rate", "Rate and distortion", rate_tables_html},
+                                         {"speed", "Speed and memory", speed_tables_html},
+                                         {"codes", "What the codes hold", codes_tables_html}}};
 
 std::string section(const std::string& id, const std::string& heading, const std::string& body) {
   return "<section id=\"" + id + "\" aria-labelledby=\"" + id + "-heading\">\n<h2 id=\"" + id + "-heading\">" +
@@ -501,7 +834,7 @@ Report make_report(const fs::path& folder, const ReportOptions& options) {
       continue;
     }
     const Json json = read_json(path);
-    const Fields fields(json, path.string() + ":");
+    const Fields fields(json, path.string(), true);
     if (fields.text("kind") != kind) {
       throw Error(ExitCode::kBadFile, fields.place("kind") + ": found \"" + fields.text("kind") + "\", expected \"" +
                                           kind + "\" (a report of vqeval " + kind + ")");
