@@ -78,9 +78,9 @@ struct TrackRate {
 };
 
 struct RateOptions {
-  std::vector<int> levels;  // codebooks to keep; empty = 1..all
+  std::vector<int> levels{};  // codebooks to keep; empty = 1..all
   std::vector<int> opus_bps{6000, 8000, 12000, 16000, 24000, 32000, 64000};
-  std::string metadata_json;                  // of the .vqc files
+  std::string metadata_json{};                // of the .vqc files
   std::function<void(double)> on_progress{};  // share of the track that is done
 };
 
