@@ -28,7 +28,7 @@ test: ## build everything and run the tests; TORCH=off leaves the training tests
 	@scripts/test.sh $(TORCH)
 
 sanitize: ## the tests with the address and undefined behaviour sanitizers
-	@scripts/setup.sh test
+	@scripts/setup.sh test museval
 	@cmake --preset dev >/dev/null
 	@cmake --build --preset dev
 	@ctest --preset dev -j 2
@@ -59,8 +59,8 @@ tidy: ## lint the C++ code (all but the training code)
 clean: ## remove what was built
 	@rm -rf build demo-out
 
-distclean: clean ## remove LibTorch's folder as well
-	@rm -rf .venv
+distclean: clean ## remove the folders of LibTorch and museval as well
+	@rm -rf .venv .venv-eval
 
 help: ## say this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24

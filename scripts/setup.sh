@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# Installs what the project needs on Debian 12, Ubuntu 24.04 or newer: scripts/setup.sh [demo|test|dev|package] [torch]
+# Installs what the project needs on Debian 12, Ubuntu 24.04 or newer:
+#   scripts/setup.sh [demo|test|dev|package] [torch] [museval]
 #   demo     what building and running vqcodec needs
 #   test     that, and what the tests need
 #   dev      that, and Clang for fuzzing, formatting and linting
 #   package  what test needs, and what packing needs
 #   torch    also LibTorch, into .venv, unless scripts/find_torch.sh finds one
+#   museval  also museval, into .venv-eval, which vqeval sdr is tested against
 # Does nothing where nothing is missing. SETUP=off leaves the machine as it is.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 torch_version=2.13.0
+museval_version=0.4.1
 
 build_packages=(
   ca-certificates ccache cmake g++ make ninja-build pkg-config
@@ -16,7 +19,7 @@ build_packages=(
   libboost-program-options-dev libeigen3-dev libkissfft-dev libopus-dev libssl-dev libyaml-cpp-dev libzstd-dev
   nlohmann-json3-dev)
 test_packages=(ffmpeg git libgmock-dev libgtest-dev python3)
-torch_packages=(python3 python3-venv)
+venv_packages=(python3 python3-venv)  # for torch and museval
 dev_packages=(clang clang-format clang-tidy libclang-rt-dev)
 pack_packages=(dpkg-dev file)
 
@@ -65,7 +68,25 @@ install_torch() {
   fi
 }
 
+install_museval() {
+  local venv=$root/.venv-eval
+  ! "$venv/bin/python" -c "import museval.version as v; assert v._version == '$museval_version'" 2>/dev/null || return 0
+  say "installing museval $museval_version into $venv"
+  [ -x "$venv/bin/pip" ] || python3 -m venv --clear "$venv"
+  "$venv/bin/pip" --disable-pip-version-check install --quiet "museval==$museval_version" ||
+    fail "museval $museval_version could not be installed; SETUP=off tests without it"
+}
+
 what=${1:-demo}
+[ $# -eq 0 ] || shift
+torch=no museval=no
+for extra in "$@"; do
+  case $extra in
+    torch) torch=yes ;;
+    museval) museval=yes ;;
+    *) fail "unknown word '$extra': torch or museval" ;;
+  esac
+done
 packages=("${build_packages[@]}")
 case $what in
   demo) ;;
@@ -74,7 +95,7 @@ case $what in
   package) packages+=("${test_packages[@]}" "${pack_packages[@]}") ;;
   *) fail "unknown set '$what': demo, test, dev or package" ;;
 esac
-[ "${2:-}" != torch ] || packages+=("${torch_packages[@]}")
+[ "$torch$museval" = nono ] || packages+=("${venv_packages[@]}")
 
 if [ "${SETUP:-on}" = off ]; then
   say "SETUP=off: nothing is installed"
@@ -89,7 +110,8 @@ cmake_version=$(cmake --version | sed -n '1s/[^0-9]*//p')
 if [ "$(printf '%s\n' 3.25 "$cmake_version" | sort -V | head -n 1)" != 3.25 ]; then
   fail "CMake $cmake_version is too old, 3.25 is needed: Debian 12, Ubuntu 24.04 or newer has it"
 fi
-if [ "${2:-}" = torch ] && ! "$root/scripts/find_torch.sh" >/dev/null; then
+if [ "$torch" = yes ] && ! "$root/scripts/find_torch.sh" >/dev/null; then
   install_torch
   "$root/scripts/find_torch.sh" >/dev/null || fail "LibTorch was installed but is not found in $root/.venv"
 fi
+[ "$museval" = no ] || install_museval
