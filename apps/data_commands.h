@@ -1,0 +1,12 @@
+// The commands of vqdata. Each takes its arguments without the command's name and returns the exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace vqcodec::apps {
+
+int run_data_check(const std::vector<std::string>& arguments);
+int run_data_layouts(const std::vector<std::string>& arguments);
+
+}  // namespace vqcodec::apps
