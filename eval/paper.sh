@@ -189,9 +189,9 @@ for config in "${configs[@]}"; do
   folder=$out/$config
   mkdir -p "$folder"
   if [ ! -s "$folder/model.safetensors" ]; then
-    scaled_config "$config" "$steps" "$folder/config.json"
+    scaled_config "$config" "$steps" "$folder/$config.json"
     say "training $config (from step $(last_step "$folder/run") of $steps)"
-    "$bin/vqtrain" vqvae --config "$folder/config.json" --out "$folder/run" "${train_arguments[@]}" \
+    "$bin/vqtrain" vqvae --config "$folder/$config.json" --out "$folder/run" "${train_arguments[@]}" \
       "${validation_arguments[@]}" | show_progress "$folder/train.log"
     reached=$(last_step "$folder/run")
     [ "$reached" -ge "$steps" ] || fail "$config stopped at step $reached of $steps; the same command goes on" 130
