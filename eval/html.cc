@@ -86,7 +86,7 @@ class SvgReader {
   }
   void skip_past(std::string_view end) {
     const size_t found = text_.find(end, at_);
-    if (found == std::string_view::npos) fail("\"" + std::string(end) + "\" is missing");
+    if (found == std::string_view::npos) fail(std::string(end) + " is missing");
     at_ = found + end.size();
   }
   void skip_prologue() {
@@ -283,7 +283,7 @@ std::string html_table(const HtmlTable& table) {
     for (size_t i = 0; i < table.columns.size(); ++i) {
       const std::string text = i < row.size() ? escape_html(row[i]) : "";
       if (i == 0) {
-        out += "<th scope=\"row\">" + text + "</th>";
+        out += std::string("<th scope=\"row\"") + (text.size() > 14 ? " class=\"long\">" : ">") + text + "</th>";
       } else {
         out += "<td" + std::string(cell_class(i)) + ">" + text + "</td>";
       }

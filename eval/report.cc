@@ -51,12 +51,12 @@ code { font: 0.875rem/1.5 ui-monospace, monospace; }
 .missing { color: var(--mark); }
 .scroll { overflow-x: auto; margin: 1rem 0; max-width: 100%; }
 .scroll:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; min-width: min(100%, 34rem); }
+table { border-collapse: separate; border-spacing: 0; font-size: 0.9rem; font-variant-numeric: tabular-nums; min-width: min(100%, 34rem); }
 caption { text-align: left; padding-bottom: 0.35rem; font-size: 0.95rem; }
-caption span { display: inline-block; position: sticky; left: 0; max-width: min(48rem, calc(100vw - 2rem)); }
+caption span { display: block; position: sticky; left: 0; max-width: min(48rem, calc(100vw - 2rem)); }
 th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: right; white-space: nowrap; vertical-align: top;
   border-bottom: 1px solid var(--grid); }
-thead th { border-bottom-color: var(--soft); vertical-align: bottom; white-space: normal; }
+thead th { border-bottom-color: var(--soft); vertical-align: bottom; white-space: normal; min-width: 3.5rem; }
 th[scope="row"], .words { text-align: left; }
 tbody th { font-weight: 500; position: sticky; left: 0; background: var(--page); }
 td.words { white-space: normal; min-width: 12rem; }
@@ -72,7 +72,7 @@ figure { margin: 0; min-width: 0; }
   border-bottom: 1px solid var(--grid); max-width: 60rem; }
 figcaption { font-size: 0.875rem; color: var(--soft); }
 audio { display: block; width: 100%; min-width: 0; height: 2.5rem; }
-@media (max-width: 40rem) { tbody th { white-space: normal; max-width: 9rem; } .stem, .notes { grid-template-columns: 1fr; } .notes dd { margin: 0 0 0.5rem 1rem; } }
+@media (max-width: 40rem) { tbody th { white-space: normal; max-width: 9rem; } .long { min-width: 8.5rem; } .stem, .notes { grid-template-columns: 1fr; } .notes dd { margin: 0 0 0.5rem 1rem; } }
 )";
 
 std::string kind_of(const Json& value) {
@@ -661,6 +661,13 @@ std::string rate_tables_html(const Fields& report) {
   return out;
 }
 
+// "encode.audio_read" as "encode: audio read".
+std::string measure_name(std::string name) {
+  std::ranges::replace(name, '_', ' ');
+  const size_t dot = name.find('.');
+  return dot == std::string::npos ? name : name.replace(dot, 1, ": ");
+}
+
 std::string speed_tables_html(const Fields& report) {
   const Fields machine = report.object("machine"), bytes = report.object("bytes");
   std::string out = paragraph(machine.text("cpu") + ", " + decimals(machine.number("num_cpus"), 0) + " CPUs, " +
@@ -677,7 +684,7 @@ std::string speed_tables_html(const Fields& report) {
                    .rows = {},
                    .num_text_columns = 2};
   for (const Fields& ratio : report.objects("ratios")) {
-    std::vector<std::string> cells = {ratio.text("name"), ratio.text("to"), threads(ratio)};
+    std::vector<std::string> cells = {measure_name(ratio.text("name")), measure_name(ratio.text("to")), threads(ratio)};
     spread(cells, ratio, 2);
     ratios.rows.push_back(std::move(cells));
   }
@@ -686,7 +693,7 @@ std::string speed_tables_html(const Fields& report) {
                      .rows = {},
                      .num_text_columns = 2};
   for (const Fields& measure : report.objects("measures")) {
-    std::vector<std::string> cells = {measure.text("name"), measure.text("unit"), threads(measure)};
+    std::vector<std::string> cells = {measure_name(measure.text("name")), measure.text("unit"), threads(measure)};
     spread(cells, measure, 1);
     measures.rows.push_back(std::move(cells));
   }
@@ -698,9 +705,9 @@ std::string speed_tables_html(const Fields& report) {
                        .rows = {},
                        .num_text_columns = 2};
     for (const Fields& item : report.objects("compare")) {
-      compared.rows.push_back({item.text("name"), item.text("unit"), threads(item), decimals(item.number("old"), 1),
-                               decimals(item.number("new"), 1), decimals(item.number("ratio"), 3),
-                               decimals(item.number_or_nan("ratio_to_opus"), 3)});
+      compared.rows.push_back({measure_name(item.text("name")), item.text("unit"), threads(item),
+                               decimals(item.number("old"), 1), decimals(item.number("new"), 1),
+                               decimals(item.number("ratio"), 3), decimals(item.number_or_nan("ratio_to_opus"), 3)});
     }
     out += html_table(compared);
   }

@@ -200,34 +200,34 @@ TEST_F(MakeReport, LoadsNothing) {
 TEST_F(MakeReport, TablesOfCodes) {
   write(codes());
   const std::string html = report().html;
-  EXPECT_THAT(html, AllOf(HasSubstr("<th scope=\"row\">own slot</th><td>all</td><td>8</td><td>\xE2\x88\x92"
-                                    "0.250</td><td>62.5</td><td>\xE2\x80\x93</td><td>50.0</td>"),
-                          HasSubstr("<summary>Each codebook</summary>"), HasSubstr("the own slot in 75.0 % of all"),
-                          HasSubstr("<th scope=\"row\">bass</th><td>40.0</td><td>60.0</td>"),
-                          HasSubstr("<th scope=\"row\">bass</th><td>\xE2\x80\x93</td><td>2.0</td>"),
-                          HasSubstr("<th scope=\"row\">1</th><td>25.0 (7.5)</td><td>25.0 (7.5)</td>"),
-                          HasSubstr("a remark &lt;of&gt; note"), HasSubstr("Left out, and remarks: 1</summary>"),
-                          HasSubstr("<th scope=\"row\">&lt;i&gt;quiet&lt;/i&gt;</th><td class=\"words\">bass</td>")));
+  EXPECT_THAT(
+      html,
+      AllOf(HasSubstr("<th scope=\"row\">own slot</th><td>all</td><td>8</td><td>\xE2\x88\x92"
+                      "0.250</td><td>62.5</td><td>\xE2\x80\x93</td><td>50.0</td>"),
+            HasSubstr("<summary>Each codebook</summary>"), HasSubstr("the own slot in 75.0 % of all"),
+            HasSubstr("<th scope=\"row\">bass</th><td>40.0</td><td>60.0</td>"),
+            HasSubstr("<th scope=\"row\">bass</th><td>\xE2\x80\x93</td><td>2.0</td>"),
+            HasSubstr("<th scope=\"row\">1</th><td>25.0 (7.5)</td><td>25.0 (7.5)</td>"),
+            HasSubstr("a remark &lt;of&gt; note"), HasSubstr("Left out, and remarks: 1</summary>"),
+            HasSubstr("<th scope=\"row\" class=\"long\">&lt;i&gt;quiet&lt;/i&gt;</th><td class=\"words\">bass</td>")));
 }
 
 TEST_F(MakeReport, TablesOfSdr) {
   write(sdr());
   const std::string html = report().html;
   const std::string minus = "\xE2\x88\x92", dash = "\xE2\x80\x93";
-  EXPECT_THAT(
-      html,
-      AllOf(HasSubstr("<dd>bss eval version 4, max seconds 12, skip silent sources no</dd>"),
-            // No minus before zeros; fewer tracks for one source.
-            HasSubstr(
-                "<th scope=\"row\">model &lt;b&gt;model&lt;/b&gt;</th><td>1.25</td><td>0.00</td><td>0.62</td><td>2" +
-                dash + "3</td>"),
-            HasSubstr("<th scope=\"row\">A &amp; B (their songs)</th><td>1.27</td><td>" + dash +
-                      "</td><td>1.31</td><td></td>"),
-            HasSubstr("<td>0.62</td><td>7.50</td><td>2" + dash + "3</td>"),
-            HasSubstr("<th scope=\"row\">silence</th><td>" + dash + "</td><td>" + dash + "</td><td>" + dash +
-                      "</td><td></td><td>3</td>"),
-            HasSubstr("<th scope=\"row\">one</th><td>10.5</td><td>10</td><td>2.00</td><td>3.00 *</td>"),
-            HasSubstr("<td class=\"words\">seconds 3-4</td><td class=\"words\">silent</td>")));
+  EXPECT_THAT(html, AllOf(HasSubstr("<dd>bss eval version 4, max seconds 12, skip silent sources no</dd>"),
+                          // No minus before zeros; fewer tracks for one source.
+                          HasSubstr("<th scope=\"row\" class=\"long\">model "
+                                    "&lt;b&gt;model&lt;/b&gt;</th><td>1.25</td><td>0.00</td><td>0.62</td><td>2" +
+                                    dash + "3</td>"),
+                          HasSubstr("<th scope=\"row\" class=\"long\">A &amp; B (their songs)</th><td>1.27</td><td>" +
+                                    dash + "</td><td>1.31</td><td></td>"),
+                          HasSubstr("<td>0.62</td><td>7.50</td><td>2" + dash + "3</td>"),
+                          HasSubstr("<th scope=\"row\">silence</th><td>" + dash + "</td><td>" + dash + "</td><td>" +
+                                    dash + "</td><td></td><td>3</td>"),
+                          HasSubstr("<th scope=\"row\">one</th><td>10.5</td><td>10</td><td>2.00</td><td>3.00 *</td>"),
+                          HasSubstr("<td class=\"words\">seconds 3-4</td><td class=\"words\">silent</td>")));
 }
 
 TEST_F(MakeReport, TablesOfRate) {
@@ -259,11 +259,11 @@ TEST_F(MakeReport, TablesOfSpeed) {
   write(speed());
   const std::string html = report().html;
   EXPECT_THAT(html, AllOf(HasSubstr("A &lt;fast&gt; one, 2 CPUs, plain."),
-                          HasSubstr("<th scope=\"row\">encode.whole</th><td class=\"words\">x real "
+                          HasSubstr("<th scope=\"row\">encode: whole</th><td class=\"words\">x real "
                                     "time</td><td>2</td><td>12.3</td><td>11.0</td>"),
                           HasSubstr("<th scope=\"row\">start</th><td "
                                     "class=\"words\">ms</td><td></td><td>50.0</td><td>50.0</td><td>\xE2\x80\x93</td>"),
-                          HasSubstr("<td class=\"words\">opusenc.whole</td><td>2</td><td>1.50</td>"),
+                          HasSubstr("<td class=\"words\">opusenc: whole</td><td>2</td><td>1.50</td>"),
                           HasSubstr("Against old.json"),
                           HasSubstr("<td>10.0</td><td>12.3</td><td>1.234</td><td>\xE2\x80\x93</td>"),
                           HasSubstr("<th scope=\"row\">Opus</th><td>\xE2\x80\x93</td>")));
