@@ -406,7 +406,7 @@ class SongCheck {
     }
     if (file.peak < kSilentPeak) {
       find(Severity::kWarning, "silence",
-           at + "silent throughout (peak " + printed("%.0f", 20 * std::log10(file.peak)) + " dBFS)");
+           at + "silent throughout (peak " + printed("%.0f", std::max(-200.0, 20 * std::log10(file.peak))) + " dBFS)");
     }
     if (file.num_clipped_runs > 0) {
       find(Severity::kWarning, "clipping",
