@@ -619,6 +619,24 @@ std::string file_tables(const Fields& level, double seconds) {
   return html_table(parts) + html_table(codebooks);
 }
 
+// What eval/add_visqol.py added.
+std::string visqol_table(const Fields& visqol) {
+  HtmlTable table{.caption = "ViSQOL of excerpts of " + decimals(visqol.number("excerpt_seconds"), 0) +
+                             " s of the mixture, by " + visqol.text("package") + " (1 to about 4.75, more is better)",
+                  .columns = {"codec", "setting", "MOS-LQO"},
+                  .rows = {},
+                  .num_text_columns = 2};
+  for (size_t i = 0; i < 2; ++i) {
+    const auto& [key, setting, codec] = kCurves[i];
+    for (const Fields& point : visqol.objects(key)) {
+      const double value = point.number(setting);
+      table.rows.push_back({codec, i == 0 ? counted(value, "codebook") : decimals(value / 1000, 0) + " kbit/s asked",
+                            decimals(point.number("mos_lqo"), 2)});
+    }
+  }
+  return html_table(table);
+}
+
 std::string rate_tables_html(const Fields& report) {
   const std::vector<std::string> sources = report.texts("sources");
   const Fields summary = report.object("summary");
@@ -650,6 +668,7 @@ std::string rate_tables_html(const Fields& report) {
   out += html_table(matched);
   out +=
       details_html("All settings, mixture", html_table(curves_table(summary, "Mixture, all settings", std::nullopt)));
+  if (report.has("visqol")) out += visqol_table(report.object("visqol"));
   std::string each;
   for (size_t s = 0; s < sources.size(); ++s) {
     const HtmlTable table = curves_table(summary, sources[s], s);

@@ -123,6 +123,10 @@ Json rate() {
                                  {"kbit_per_second", 1.25},
                                  {"mixture", distances_of(0.5)},
                                  {"opus", {{"interpolated", {{"mixture", distances_of(0.125)}}}}}}};
+  json["visqol"] = {{"package", "port 1.2"},
+                    {"excerpt_seconds", 10},
+                    {"levels", {{{"num_codebooks", 1}, {"mos_lqo", 1.234}}}},
+                    {"opus", {{{"bitrate_bps", 12000}, {"mos_lqo", 3.456}}}}};
   json["tracks"] = {{{"name", "one"}, {"remarks", {"vocals.wav: mono"}}}};
   json["left_out"] = {{{"track", "two"}, {"what", "SI-SDR"}, {"why", "silent"}}};
   return json;
@@ -246,7 +250,8 @@ TEST_F(MakeReport, TablesOfRate) {
           HasSubstr("<td class=\"words\">6 kbit/s asked</td><td>6.50</td><td>0.250</td>"),
           HasSubstr("<th scope=\"row\">vocals, codes</th><td>500</td><td>0.500</td><td>40.00</td>"),
           HasSubstr("<th scope=\"row\">1</th><td>0.25 (50)</td><td>0.25 (50)</td>"),
-          HasSubstr("<td class=\"words\">SI-SDR</td>"), HasSubstr("vocals.wav: mono")));
+          HasSubstr("<td class=\"words\">SI-SDR</td>"), HasSubstr("by port 1.2 (1 to"),
+          HasSubstr("<td class=\"words\">12 kbit/s asked</td><td>3.46</td>"), HasSubstr("vocals.wav: mono")));
   // The parts that are named make up the file.
   EXPECT_THAT(html, HasSubstr("<th scope=\"row\">all</th><td>1250</td><td>1.250</td><td>100.00</td>"));
   Json json = rate();
