@@ -204,8 +204,7 @@ TrackRate measure_rate(const std::shared_ptr<const vqvae::Model>& model, const T
       stems_bps.push_back(std::max(bps, kLeastStemBps * static_cast<int>(sources.size())));
     }
     std::ranges::sort(stems_bps);
-    const auto repeated = std::ranges::unique(stems_bps);
-    stems_bps.erase(repeated.begin(), repeated.end());
+    stems_bps.erase(std::unique(stems_bps.begin(), stems_bps.end()), stems_bps.end());
   }
   const size_t num_steps = levels.size() + options.opus_bps.size() + stems_bps.size();
   size_t num_done = 0;
