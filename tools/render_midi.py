@@ -154,13 +154,12 @@ def timed_notes(division, events, group, tempo):
     return notes
 
 
-def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
-    """Plays the notes on a subtractive synthesizer with a random patch: harmonics of a saw, square or triangle under a
-    low-pass filter with its own envelope, a sub-oscillator, and drive. Harmonics are added one by one: no aliasing.
-    `pulsed`: only sub-basses in short pulses, which are easily taken for bass drums."""
+def synth_bass(notes, rng, transpose, num_samples, pulsed):
+    """float32 [num_samples, 2]: the notes on a subtractive synthesizer with a random patch: harmonics of a saw, square or
+    triangle under a low-pass filter with its own envelope, a sub-oscillator, and drive. Harmonics are added one by one: no
+    aliasing. `pulsed`: only sub-basses in short pulses, which are easily taken for bass drums."""
     import numpy as np
 
-    num_samples = int(seconds * SAMPLE_RATE_HZ)
     out = np.zeros((num_samples, 2), np.float32)
     is_sub = rng.random() < 0.5  # a sub-bass: hardly any harmonics, often short like a drum
     shape = rng.choice(["sine", "sine", "triangle"] if is_sub else ["triangle", "square", "saw", "saw"])
@@ -182,7 +181,7 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         attack, filter_decay = 10 ** rng.uniform(-4, -2), 10 ** rng.uniform(-2.2, -0.3)
         shift = transpose + 12 * round((rng.uniform(22, 44) - middle) / 12)
         max_length, release, sustain = rng.uniform(0.06, 0.35), rng.uniform(0.03, 0.15), rng.uniform(0.5, 1)
-        pitch_drop = 0  # what tells it from a bass drum
+        pitch_drop = rng.choice([0, 0, rng.uniform(0, 0.6)])  # hardly any: what tells it from a bass drum
     # Noise at the onset of pulses, as of a plucked string or a filter that opens.
     click_level = 10 ** (rng.uniform(-45, -6) / 20) if pulsed and rng.random() < 0.8 else 0
     click_decay, click_center_hz = rng.uniform(0.005, 0.25), 100 * 2 ** rng.uniform(0, 6)
@@ -241,6 +240,45 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
     out *= 10 ** (np.array([1, -1], np.float32) * rng.gauss(0, 1) / 20)
     if drive:
         out = np.tanh(out * 4 * drive) * (0.25 / math.tanh(drive))
+    return out
+
+
+def sequenced_notes(notes, rng, begin, end):
+    """Notes from begin to end (seconds) as a step sequencer plays them: a bar of sixteenths again and again, on a key or two
+    of `notes`."""
+    step = 15 / rng.uniform(95, 150)
+    density, keys = rng.uniform(0.3, 0.8), [rng.choice(notes)[2] for _ in range(rng.choice([1, 1, 2]))]
+    bar = [(rng.choice(keys), rng.randint(70, 127)) if rng.random() < density else None for _ in range(16)]
+    sequence, at = [], begin
+    while at < end:
+        for slot in bar:
+            if slot and at < end:
+                sequence.append((at, step * rng.uniform(0.6, 1.2), *slot))
+            at += step
+    return sequence
+
+
+def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
+    """A song's bass on one patch; or, if `pulsed`, on a new one every few seconds, so that few songs hold many patches, and
+    half of the time with the rhythm of a step sequencer instead of the song's."""
+    import numpy as np
+
+    num_samples = int(seconds * SAMPLE_RATE_HZ)
+    if pulsed:
+        out = np.zeros((num_samples, 2), np.float32)
+        begin, end = 0.0, min(seconds, max(start for start, *_ in notes) + 1)
+        while begin < end:
+            stop = begin + rng.uniform(3, 7)
+            part = [note for note in notes if begin <= note[0] < stop]
+            if rng.random() < 0.5:
+                part = sequenced_notes(notes, rng, begin, min(stop, end))
+            first, last = int(begin * SAMPLE_RATE_HZ), min(num_samples, int((stop + 0.5) * SAMPLE_RATE_HZ))
+            if part and first < last:
+                part = [(start - begin, *rest) for start, *rest in part]
+                out[first:last] += synth_bass(part, rng, transpose, last - first, True) * 10 ** (rng.uniform(-6, 0) / 20)
+            begin = stop
+    else:
+        out = synth_bass(notes, rng, transpose, num_samples, False)
     write_wav(path, out)
     if rng.random() < 0.6:
         wet = path.with_suffix(".wet.wav")
