@@ -135,7 +135,7 @@ void AtomicFile::write_at(size_t offset, const void* bytes, size_t num_bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(bool flush) {
   if (is_direct_) {
     const int closed = fd_ == STDOUT_FILENO ? 0 : close(fd_);
     fd_ = -1;
@@ -144,7 +144,7 @@ void AtomicFile::commit() {
   }
   try {
     // EINVAL: a file system that cannot flush.
-    if (fsync(fd_) != 0 && errno != EINVAL && errno != ENOTSUP) throw_write_error(errno);
+    if (flush && fsync(fd_) != 0 && errno != EINVAL && errno != ENOTSUP) throw_write_error(errno);
     if (!force_) {
       int failed = renameat2(AT_FDCWD, temporary_path_.c_str(), AT_FDCWD, target_path_.c_str(), RENAME_NOREPLACE);
       if (failed != 0 && errno == EEXIST) throw_exists(path_);

@@ -33,8 +33,9 @@ class AtomicFile {
   // Overwrites at `offset` from where the file was when opened, and leaves the position. Needs is_seekable().
   void write_at(size_t offset, const void* bytes, size_t num_bytes);
   // Flushes to the disk, closes and renames. Throws Error(kIo), and Error(kUsage) when without `force` somebody made
-  // the target meanwhile. Call it once.
-  void commit();
+  // the target meanwhile. Call it once. Without `flush` a power cut can leave an empty file: for thousands of small files
+  // that can be made again, since each flush takes as long as a disk does.
+  void commit(bool flush = true);
 
   // Throws Error(kIo): cannot write to path(), for the reason of `error_number` (errno).
   [[noreturn]] void throw_write_error(int error_number) const;
