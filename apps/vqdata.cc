@@ -18,6 +18,7 @@ Usage: vqdata <command> [options]
 
 Commands:
   check      prove a set of songs: lengths, levels, sums, duplicates, licences
+  compose    write new songs as MIDI, with their chords, beats and sections
   layouts    list the layouts in which sets of songs are read, or print one
 
 "vqdata <command> --help" lists the options of a command; "vqdata --version" tells the version.
@@ -32,6 +33,7 @@ struct Entry {
 
 constexpr Entry kCommands[] = {
     {"check", apps::run_data_check},
+    {"compose", apps::run_data_compose},
     {"layouts", apps::run_data_layouts},
 };
 

@@ -139,7 +139,8 @@ void add_tempi(MidiSong& midi, const Plan& plan) {
     if (plan.num_bars > 8 && dice.percent(45)) {
       const int64_t bar = plan.meter.bar_ticks();
       const int amount = dice.between(8, 30);  // percent slower at the end
-      for (int i = 0; i < 8; ++i) add(plan.bar_start(plan.num_bars) - 2 * bar + i * bar / 4, tempo + tempo * amount * (i + 1) / 800);
+      for (int i = 0; i < 8; ++i)
+        add(plan.bar_start(plan.num_bars) - 2 * bar + i * bar / 4, tempo + tempo * amount * (i + 1) / 800);
     }
   }
 }
@@ -158,19 +159,22 @@ SongAnnotations annotate(const Plan& plan, const MidiSong& midi) {
   notes.beats_per_bar = static_cast<int>(plan.meter.beats.size());
   const auto at = [&](int64_t ticks) { return rounded(midi.seconds_at(ticks)); };
   for (int bar = 0; bar < plan.num_bars; ++bar) {
-    for (const int beat : plan.meter.beats) notes.beat_seconds.push_back(at(plan.bar_start(bar) + static_cast<int64_t>(beat) * kStep));
+    for (const int beat : plan.meter.beats)
+      notes.beat_seconds.push_back(at(plan.bar_start(bar) + static_cast<int64_t>(beat) * kStep));
   }
   notes.end_seconds = at(plan.bar_start(plan.num_bars));
   for (const ChordSpan& span : plan.chords) {
-    ChordNote chord{at(span.start), at(span.end), chord_name(span.chord, has_flats(span.key)), span.chord.root, span.chord.bass, {}};
+    ChordNote chord{at(span.start),  at(span.end),    chord_name(span.chord, has_flats(span.key)),
+                    span.chord.root, span.chord.bass, {}};
     for (int i = 0; i < 12; ++i) {
       if ((pitch_class_mask(span.chord) >> i & 1) != 0) chord.pitch_classes.push_back(i);
     }
     notes.chords.push_back(std::move(chord));
   }
   for (const Section& section : plan.sections) {
-    notes.sections.push_back({at(plan.bar_start(section.first_bar)), at(plan.bar_start(section.first_bar + section.num_bars)),
-                              section_name(section.kind), key_name(section.key)});
+    notes.sections.push_back({at(plan.bar_start(section.first_bar)),
+                              at(plan.bar_start(section.first_bar + section.num_bars)), section_name(section.kind),
+                              key_name(section.key)});
   }
   for (uint16_t track = 1; track < midi.track_names.size(); ++track) {
     PartNoteCount part;
@@ -190,7 +194,8 @@ SongAnnotations annotate(const Plan& plan, const MidiSong& midi) {
 // Reads one object of a JSON file; every key must be there and no other.
 class ObjectReader {
  public:
-  ObjectReader(const ordered_json& object, std::string where, size_t num_keys) : object_(object), where_(std::move(where)) {
+  ObjectReader(const ordered_json& object, std::string where, size_t num_keys)
+      : object_(object), where_(std::move(where)) {
     if (!object_.is_object()) fail("is no object");
     keys_.reserve(num_keys);
   }
@@ -254,7 +259,8 @@ ComposedSong compose_song(uint64_t seed, uint64_t index, const ComposeOptions& o
   plan.index = index;
   plan.style = &choose_style(options, dice);
   plan_song(plan, dice.between(static_cast<int>(std::ceil(options.min_seconds)),
-                               std::max(static_cast<int>(std::ceil(options.min_seconds)), static_cast<int>(options.max_seconds))));
+                               std::max(static_cast<int>(std::ceil(options.min_seconds)),
+                                        static_cast<int>(options.max_seconds))));
   PartNotes drums = compose_drums(plan);
 
   ComposedSong song;
@@ -262,7 +268,8 @@ ComposedSong compose_song(uint64_t seed, uint64_t index, const ComposeOptions& o
   midi.ticks_per_quarter = kQuarter;
   midi.track_names = {std::string(plan.style->name) + " " + std::to_string(seed) + "-" + std::to_string(index)};
   add_tempi(midi, plan);
-  midi.time_signatures.push_back({0, static_cast<uint8_t>(plan.meter.numerator), static_cast<uint16_t>(plan.meter.denominator)});
+  midi.time_signatures.push_back(
+      {0, static_cast<uint8_t>(plan.meter.numerator), static_cast<uint16_t>(plan.meter.denominator)});
   const Key* key = nullptr;
   for (const Section& section : plan.sections) {
     midi.texts.push_back({plan.bar_start(section.first_bar), 0, 6, section_name(section.kind)});
@@ -276,21 +283,25 @@ ComposedSong compose_song(uint64_t seed, uint64_t index, const ComposeOptions& o
   const int reverb = mix.between(20, 70);
   add_track(midi, plan,
             {"Melody", kMelodyChannel, plan.melody_program, mix.between(96, 112), 64, reverb + 15, false,
-             without_overlap(compose_melody(plan, false))}, human(0));
+             without_overlap(compose_melody(plan, false))},
+            human(0));
   add_track(midi, plan,
             {"Bass", kBassChannel, plan.bass_program, mix.between(92, 112), 64, reverb / 5, true,
-             without_overlap(compose_bass(plan))}, human(1));
+             without_overlap(compose_bass(plan))},
+            human(1));
   for (size_t i = 0; i < plan.comps.size(); ++i) {
     // Left and right in turn.
     const int pan = std::clamp(64 + (i % 2 == 0 ? -1 : 1) * mix.between(8, 44), 0, 127);
     const std::string name = std::string(program_family(plan.comps[i].program)) + " " + std::to_string(i + 1);
     add_track(midi, plan,
-              {name, kFirstCompChannel + static_cast<int>(i), plan.comps[i].program, mix.between(72, 96), pan, reverb, false,
-               compose_comp(plan, i)}, human(2 + i));
+              {name, kFirstCompChannel + static_cast<int>(i), plan.comps[i].program, mix.between(72, 96), pan, reverb,
+               false, compose_comp(plan, i)},
+              human(2 + i));
   }
   add_track(midi, plan,
             {"Lead", kLeadChannel, plan.lead_program, mix.between(86, 104), 64 + mix.spread(20), reverb + 10, false,
-             without_overlap(compose_melody(plan, true))}, human(20));
+             without_overlap(compose_melody(plan, true))},
+            human(20));
   add_track(midi, plan,
             {"Drums", kMidiDrumChannel, plan.drum_kit, mix.between(98, 116), 64, reverb / 2, true, std::move(drums)},
             human(21));
@@ -361,7 +372,8 @@ SongAnnotations annotations_from_json(const std::string& json, const std::string
   reader.read("meter_numerator", song.meter_numerator);
   reader.read("meter_denominator", song.meter_denominator);
   reader.read("beats_per_bar", song.beats_per_bar);
-  reader.expect(song.meter_numerator > 0 && song.meter_denominator > 0 && song.beats_per_bar > 0, "the meter is not positive");
+  reader.expect(song.meter_numerator > 0 && song.meter_denominator > 0 && song.beats_per_bar > 0,
+                "the meter is not positive");
   reader.read("end_seconds", song.end_seconds);
   reader.expect(song.end_seconds >= 0, "end_seconds is negative");
   const auto check_span = [&](const ObjectReader& item, double start, double end) {
@@ -389,7 +401,8 @@ SongAnnotations annotations_from_json(const std::string& json, const std::string
     fields.finish();
     fields.expect(part.group == "bass" || part.group == "drums" || part.group == "other" || part.group == "melody",
                   "group is not bass, drums, other or melody");
-    fields.expect(part.channel >= 0 && part.channel < 16 && part.program >= 0 && part.program < 128 && part.num_notes >= 0,
+    fields.expect(part.channel >= 0 && part.channel < 16 && part.program >= 0 && part.program < 128 &&
+                      part.num_notes >= 0,
                   "channel, program or num_notes is out of range");
     song.parts.push_back(std::move(part));
   }
@@ -409,7 +422,9 @@ SongAnnotations annotations_from_json(const std::string& json, const std::string
     }
     fields.finish();
     check_span(fields, chord.start_seconds, chord.end_seconds);
-    const auto is_tone = [&](int pitch_class) { return std::ranges::find(chord.pitch_classes, pitch_class) != chord.pitch_classes.end(); };
+    const auto is_tone = [&](int pitch_class) {
+      return std::ranges::find(chord.pitch_classes, pitch_class) != chord.pitch_classes.end();
+    };
     fields.expect(is_tone(chord.root) && is_tone(chord.bass), "root or bass is not among pitch_classes");
     song.chords.push_back(std::move(chord));
   }

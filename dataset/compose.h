@@ -1,9 +1,10 @@
 // Songs without end: new music from a seed, as MIDI with its chords, beats and sections.
 //
-// A song is planned before it is played: style, key, meter, tempo, form, and for each kind of section a chord progression
-// and a groove of the drums. Then every part is written over that plan: the bass from the chords and the bass drum, the
-// accompaniment by leading voices from chord to chord, the melody from motifs. All of it is integer arithmetic over
-// CounterRandom, so song `index` of `seed` has the same bytes on any machine, whatever else is composed.
+// A song is planned before it is played: style, key, meter, tempo, form, and for each kind of section a chord
+// progression and a groove of the drums. Then every part is written over that plan: the bass from the chords and the
+// bass drum, the accompaniment by leading voices from chord to chord, the melody from motifs. All of it is integer
+// arithmetic over CounterRandom, so song `index` of `seed` has the same bytes on any machine, whatever else is
+// composed.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +27,10 @@ inline constexpr double kMaxComposedSeconds = 3600;
 
 struct ChordNote {
   double start_seconds = 0, end_seconds = 0;
-  std::string name;                 // such as "Bbm7/Db"; "5" is a fifth without a third
-  int root = 0;                     // pitch class, 0 = C to 11 = B
-  int bass = 0;                     // pitch class of the lowest note that is meant
-  std::vector<int> pitch_classes;   // of the chord with its bass, rising
+  std::string name;                // such as "Bbm7/Db"; "5" is a fifth without a third
+  int root = 0;                    // pitch class, 0 = C to 11 = B
+  int bass = 0;                    // pitch class of the lowest note that is meant
+  std::vector<int> pitch_classes;  // of the chord with its bass, rising
   bool operator==(const ChordNote&) const = default;
 };
 
@@ -53,7 +54,7 @@ struct PartNoteCount {
 struct SongAnnotations {
   std::string style;
   uint64_t seed = 0, index = 0;
-  std::string key;      // at the start
+  std::string key;       // at the start
   double tempo_bpm = 0;  // quarter notes a minute at the start
   int meter_numerator = 4, meter_denominator = 4;
   int beats_per_bar = 4;             // 2 in 6/8

@@ -1,10 +1,10 @@
 // Bass lines that follow the chords.
 //
-// Patterns, one character a sixteenth: R the chord's bass, 5 3 7 6 tones above its root, 8 the bass an octave up, A a step
-// or fifth that leads to the next chord's bass (only right before it; else a fifth), N the next chord's bass ahead of
-// time, g a muted note, '-' the note goes on, '.' silence. A name with @ is written from rules: @walk quarter notes by
-// steps, @kick the bass drum's rhythm, @sub its main notes, held, @funk sixteenths around it, @melodic eighths with chord
-// tones and steps, @random a rhythm of its own. Where a chord begins, its bass is played.
+// Patterns, one character a sixteenth: R the chord's bass, 5 3 7 6 tones above its root, 8 the bass an octave up, A a
+// step or fifth that leads to the next chord's bass (only right before it; else a fifth), N the next chord's bass
+// ahead of time, g a muted note, '-' the note goes on, '.' silence. A name with @ is written from rules: @walk quarter
+// notes by steps, @kick the bass drum's rhythm, @sub its main notes, held, @funk sixteenths around it, @melodic
+// eighths with chord tones and steps, @random a rhythm of its own. Where a chord begins, its bass is played.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -23,21 +23,23 @@ const char* patterns_for(const Style& style, const Meter& meter) {
       return style.is_soft ? "R-----------|R---5---5---|R-------A---|R---3---5---|R-----5-A---|@walk"
                            : "R-----------|R-R-R-R-R-A-|R-------5-A-|R---5---A---|R-----R-5-A-|@kick|R-R-5-5-R-A-";
     case 6:
-      return style.is_soft ? "R-----R-----|R---R-R---A-|R-----5---A-|R-----------|R---5-8---5-|R-----5-3-A-|R-----R---A-"
-             : is_electronic ? "R-R-R-R-R-R-|R-----R---A-|R.R.R.8.8.8.|R---R-5---8-"
-                             : "R-----R-----|R---R-R---R-|R-R-R-R-R-A-|R-R-R-5-5-5-|R---5-8---5-|@kick|R-----R-5-A-|R-R-R-R-R-R-";
+      return style.is_soft
+                 ? "R-----R-----|R---R-R---A-|R-----5---A-|R-----------|R---5-8---5-|R-----5-3-A-|R-----R---A-"
+             : is_electronic
+                 ? "R-R-R-R-R-R-|R-----R---A-|R.R.R.8.8.8.|R---R-5---8-"
+                 : "R-----R-----|R---R-R---R-|R-R-R-R-R-A-|R-R-R-5-5-5-|R---5-8---5-|@kick|R-----R-5-A-|R-R-R-R-R-R-";
     case 5:
-      return "R-----R-----5---A---|R-R-R-5-8-5-R-R-5-A-|R-----5-5---R---A---|R---R---R---R---A---|@kick|R-R-R-R-R-R-R-R-R-A-|@walk";
-    case 7:
-      return "R---R---R---A-|R-R-R-R-R-5-A-|R-----R-5-----|R---5---R-5-A-|@kick|R-R-R-R-R-R-R-";
-    default:
-      return style.bass_patterns;
+      return "R-----R-----5---A---|R-R-R-5-8-5-R-R-5-A-|R-----5-5---R---A---|R---R---R---R---A---|@kick|R-R-R-R-R-R-R-"
+             "R-R-A-|@walk";
+    case 7: return "R---R---R---A-|R-R-R-R-R-5-A-|R-----R-5-----|R---5---R-5-A-|@kick|R-R-R-R-R-R-R-";
+    default: return style.bass_patterns;
   }
 }
 
 class BassPlayer {
  public:
-  explicit BassPlayer(const Plan& plan) : plan_(plan), style_(*plan.style), meter_(plan.meter), range_(program_range(plan.bass_program)) {
+  explicit BassPlayer(const Plan& plan)
+      : plan_(plan), style_(*plan.style), meter_(plan.meter), range_(program_range(plan.bass_program)) {
     Dice dice = plan.dice(kDiceBass);
     // Where the hand rests: a song stays about a fifth around it.
     center_ = range_.low + dice.between(5, 13);
@@ -78,7 +80,7 @@ class BassPlayer {
       if (rule_.empty()) {
         bar = pattern;
       } else if (rule_ == "@funk" || rule_ == "@random" || rule_ == "@melodic") {
-        bar = free_pattern(rhythm);
+        bar = free_pattern(section.kind, rhythm);
       }
     }
     if (rule_ == "@funk" || rule_ == "@random" || rule_ == "@melodic") {
@@ -86,15 +88,16 @@ class BassPlayer {
       for (size_t i = 0; i < bars_[1].size() / 2; ++i) bars_[1][i] = bars_[0][i];
       if (rhythm.percent(40)) bars_[1] = bars_[0];
     } else if (rule_.empty()) {
-      if (rhythm.percent(45)) mutate(bars_[0], rhythm);
+      for (int i = rhythm.below(3); i > 0; --i) mutate(bars_[0], rhythm);
       bars_[1] = bars_[0];
-      if (rhythm.percent(55)) mutate(bars_[1], rhythm);
+      for (int i = rhythm.below(3); i > 0; --i) mutate(bars_[1], rhythm);
     }
   }
 
   // A rhythm of its own around the groove's bass drum.
-  std::string free_pattern(Dice& dice) const {
-    const int first_bar = plan_.sections.front().first_bar;
+  std::string free_pattern(SectionKind kind, Dice& dice) const {
+    // Of the first section of the kind: bars differ a little, the rhythm must not.
+    const int first_bar = std::ranges::find(plan_.sections, kind, &Section::kind)->first_bar;
     const std::vector<int>& kicks = plan_.kick_steps[static_cast<size_t>(first_bar)];
     std::string pattern(static_cast<size_t>(meter_.num_steps), '.');
     const bool is_funk = rule_ == "@funk";
@@ -102,7 +105,11 @@ class BassPlayer {
     const int density = is_funk ? dice.between(18, 34) : dice.between(30, 60);
     for (int step = 0; step < meter_.num_steps; ++step) {
       const bool is_kick = std::ranges::find(kicks, step) != kicks.end();
-      const int share = step == 0 ? 100 : is_kick ? 80 : step % grid != 0 ? 0 : meter_.is_beat(step) ? density + 15 : density;
+      const int share = step == 0              ? 100
+                        : is_kick              ? 80
+                        : step % grid != 0     ? 0
+                        : meter_.is_beat(step) ? density + 15
+                                               : density;
       if (!dice.percent(share)) continue;
       char role = 'R';
       if (step > 0) {
@@ -122,7 +129,8 @@ class BassPlayer {
     if (dice.percent(60)) pattern[static_cast<size_t>(meter_.num_steps - 2)] = 'A';
     // Some notes are held to the next, others end at once.
     for (size_t i = 1; i < pattern.size(); ++i) {
-      if (pattern[i] == '.' && pattern[i - 1] != '.' && pattern[i - 1] != 'g' && dice.percent(is_funk ? 45 : 85)) pattern[i] = '-';
+      if (pattern[i] == '.' && pattern[i - 1] != '.' && pattern[i - 1] != 'g' && dice.percent(is_funk ? 45 : 85))
+        pattern[i] = '-';
     }
     return pattern;
   }
@@ -170,8 +178,12 @@ class BassPlayer {
         const bool is_far = kick - last >= (rule_ == "@sub" ? 3 : 1);
         if (kick == 0 || !is_far || (rule_ == "@sub" && count >= 4)) continue;
         const int draw = dice.below(100);
-        pattern[static_cast<size_t>(kick)] = rule_ == "@sub" ? (draw < 88 ? 'R' : draw < 94 ? '8' : '5')
-                                                             : (draw < 80 ? 'R' : draw < 90 ? '5' : '8');
+        pattern[static_cast<size_t>(kick)] = rule_ == "@sub" ? (draw < 88   ? 'R'
+                                                                : draw < 94 ? '8'
+                                                                            : '5')
+                                                             : (draw < 80   ? 'R'
+                                                                : draw < 90 ? '5'
+                                                                            : '8');
         last = kick;
         ++count;
       }
@@ -184,6 +196,7 @@ class BassPlayer {
       while (pattern.size() < size) pattern += once;
     }
     pattern.resize(size);
+    if (style_.looseness > 3 && rule_ != "@walk" && dice.percent(12)) mutate(pattern, dice);
     // The end of a phrase leads on.
     const int in_section = bar - section.first_bar;
     if (in_section % 4 == 3 && rule_ != "@sub" && rule_ != "@walk" && dice.percent(style_.looseness > 3 ? 38 : 15)) {
@@ -237,14 +250,25 @@ class BassPlayer {
     }
     const int target = place(next.chord.bass, last_);
     if (span.end - tick <= beat) return approach(target, span, dice);
-    // Between: on by step or chord tone towards the target, not the same note again.
-    const int direction = last_ < center_ - 5 ? 1 : last_ > center_ + 6 ? -1 : target > last_ ? 1 : target < last_ ? -1 : dice.percent(50) ? 1 : -1;
+    // Between: on in one direction, by chord tones and steps, so that the line has shape; it turns at the ends of the
+    // hand's reach and now and then.
+    if (last_ < center_ - 6)
+      walk_direction_ = 1;
+    else if (last_ > center_ + 8)
+      walk_direction_ = -1;
+    else if (dice.percent(15))
+      walk_direction_ = -walk_direction_;
     const uint16_t tones = pitch_class_mask(span.chord);
-    const bool wants_chord_tone = meter_.is_strong(step) || dice.percent(60);
-    for (int distance = 1; distance <= 7; ++distance) {
-      const int key = last_ + direction * distance;
-      if (key < range_.low || key > range_.high) break;
-      if (wants_chord_tone ? (tones >> key % 12 & 1) != 0 : in_scale(span.key, key % 12)) return key;
+    const bool wants_chord_tone = meter_.is_strong(step) || dice.percent(55);
+    for (const int direction : {walk_direction_, -walk_direction_}) {
+      for (int distance = 1; distance <= 7; ++distance) {
+        const int key = last_ + direction * distance;
+        if (key < range_.low || key > range_.high) break;
+        if (key == before_last_ && dice.percent(80)) continue;
+        if (!(wants_chord_tone ? (tones >> key % 12 & 1) != 0 : in_scale(span.key, key % 12))) continue;
+        walk_direction_ = direction;
+        return key;
+      }
     }
     return place((span.chord.root + interval_of(span.chord, dice.percent(50) ? '5' : '3')) % 12, last_);
   }
@@ -254,17 +278,16 @@ class BassPlayer {
     const Chord& chord = span.chord;
     const int root = place(chord.bass, last_root_);
     switch (role) {
-      case '8':
-        return root + 12 <= range_.high ? root + 12 : root;
+      case '8': return root + 12 <= range_.high ? root + 12 : root;
       case '5': {
         const int interval = interval_of(chord, '5');
         if (chord.bass != chord.root || interval == 0) return in_range(place((chord.root + interval) % 12, root));
-        if (root + interval > range_.high || (root + interval - 12 >= range_.low && dice.percent(35))) return in_range(root + interval - 12);
+        if (root + interval > range_.high || (root + interval - 12 >= range_.low && dice.percent(35)))
+          return in_range(root + interval - 12);
         return root + interval;
       }
       case '3':
-      case '7':
-        return in_range(place((chord.root + interval_of(chord, role)) % 12, root));
+      case '7': return in_range(place((chord.root + interval_of(chord, role)) % 12, root));
       case '6': {
         const int sixth = (chord.root + 9) % 12;
         return in_scale(span.key, sixth) ? in_range(place(sixth, root)) : key_for('5', tick, span, dice);
@@ -274,12 +297,9 @@ class BassPlayer {
         if (!is_near || next.chord.bass == chord.bass) return key_for(dice.percent(60) ? '5' : '8', tick, span, dice);
         return approach(place(next.chord.bass, last_), span, dice);
       }
-      case 'N':
-        return place(span.end - tick <= 4 * kStep ? next.chord.bass : chord.bass, last_);
-      case 'W':
-        return walk(tick, span, dice);
-      default:
-        return root;
+      case 'N': return place(span.end - tick <= 4 * kStep ? next.chord.bass : chord.bass, last_);
+      case 'W': return walk(tick, span, dice);
+      default: return root;
     }
   }
 
@@ -288,7 +308,8 @@ class BassPlayer {
     const int64_t bar_start = plan_.bar_start(bar);
     if (bar == plan_.num_bars - 1) {
       const ChordSpan& span = plan_.chord_at(bar_start);
-      notes_.push_back({bar_start, bar_start + meter_.bar_ticks(), place(span.chord.bass, last_), with_energy(100, section.energy)});
+      notes_.push_back(
+          {bar_start, bar_start + meter_.bar_ticks(), place(span.chord.bass, last_), with_energy(100, section.energy)});
       return;
     }
     const std::string pattern = pattern_of_bar(section, bar, dice);
@@ -323,10 +344,16 @@ class BassPlayer {
       const bool is_ghost = role == 'g';
       const int key = is_ghost && last_ >= 0 ? last_ : key_for(role == 'g' ? 'R' : role, tick, span, dice);
       const bool on_kick = std::ranges::binary_search(kicks, step);
-      int velocity = is_ghost ? 42 : 84 + (meter_.is_strong(step) ? 8 : meter_.is_beat(step) ? 4 : 0) + (on_kick ? 6 : 0) + (role == '8' ? 4 : 0);
+      int velocity = is_ghost ? 42
+                              : 84 +
+                                    (meter_.is_strong(step) ? 8
+                                     : meter_.is_beat(step) ? 4
+                                                            : 0) +
+                                    (on_kick ? 6 : 0) + (role == '8' ? 4 : 0);
       velocity += dice.spread(style_.looseness > 3 ? 6 : 2);
       notes_.push_back({tick, tick + kStep, key, with_energy(velocity, section.energy)});
       open_ = is_ghost ? SIZE_MAX : notes_.size() - 1;
+      before_last_ = last_;
       last_ = key;
       if (role == 'R') last_root_ = key;
     }
@@ -358,7 +385,8 @@ class BassPlayer {
   const Meter& meter_;
   Range range_;
   int center_ = 38, gate_ = 90;
-  int last_ = 38, last_root_ = 38;
+  int last_ = 38, before_last_ = 38, last_root_ = 38;
+  int walk_direction_ = 1;
   std::string favourite_, other_, rule_;
   std::string bars_[2];
   size_t open_ = SIZE_MAX;  // the note that sounds

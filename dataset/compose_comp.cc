@@ -17,30 +17,47 @@ std::string_view patterns_for(const CompStyle& style, const Meter& meter) {
   const bool is_arpeggio = style.kind == CompKind::kArpeggio;
   switch (meter.numerator) {
     case 3:
-      return is_arpeggio ? "x-x-x-x-x-x-|x-x-xxx-x-x-|x---x-x-x-x-" : is_short ? "....x...x...|x-....x-....|....x.x.x..." : "x---x---x---|x-----------|x-------x---|x---x-x-x-x-";
+      return is_arpeggio ? "x-x-x-x-x-x-|x-x-xxx-x-x-|x---x-x-x-x-"
+             : is_short  ? "....x...x...|x-....x-....|....x.x.x..."
+                         : "x---x---x---|x-----------|x-------x---|x---x-x-x-x-";
     case 6:
-      return is_arpeggio ? "x-x-x-x-x-x-|xxxxxxxxxxxx|x---x-x---x-" : is_short ? "....x.....x.|..x.x...x.x.|x...x.x...x." : "x-----x-----|x-----------|x---x-x---x-|x-x-x-x-x-x-";
+      return is_arpeggio ? "x-x-x-x-x-x-|xxxxxxxxxxxx|x---x-x---x-"
+             : is_short  ? "....x.....x.|..x.x...x.x.|x...x.x...x."
+                         : "x-----x-----|x-----------|x---x-x---x-|x-x-x-x-x-x-";
     case 5:
-      return is_arpeggio ? "x-x-x-x-x-x-x-x-x-x-|x--x--x--x--x-x-x-x-" : is_short ? "x.....x.....x...x...|....x.......x...x..." : "x-----x-----x---x---|x-----------x-------|x---x---x---x---x---";
+      return is_arpeggio ? "x-x-x-x-x-x-x-x-x-x-|x--x--x--x--x-x-x-x-"
+             : is_short  ? "x.....x.....x...x...|....x.......x...x..."
+                         : "x-----x-----x---x---|x-----------x-------|x---x---x---x---x---";
     case 7:
-      return is_arpeggio ? "x-x-x-x-x-x-x-|x--x--x-x-x-x-" : is_short ? "x...x...x.....|....x...x...x." : "x---x---x-----|x-------x-----|x-x-x-x-x-x-x-";
-    default:
-      return style.patterns;
+      return is_arpeggio ? "x-x-x-x-x-x-x-|x--x--x-x-x-x-"
+             : is_short  ? "x...x...x.....|....x...x...x."
+                         : "x---x---x-----|x-------x-----|x-x-x-x-x-x-x-";
+    default: return style.patterns;
   }
 }
 
 class CompPlayer {
  public:
   CompPlayer(const Plan& plan, size_t comp)
-      : plan_(plan), comp_(comp), style_(*plan.comps[comp].style), meter_(plan.meter),
+      : plan_(plan),
+        comp_(comp),
+        style_(*plan.comps[comp].style),
+        meter_(plan.meter),
         range_(program_range(plan.comps[comp].program)) {
     Dice dice = plan.dice(kDiceComp + 20 * comp);
     // Above the bass, below the melody, and parts apart from each other.
     const int center = style_.kind == CompKind::kPower ? 47 : 58 + 4 * static_cast<int>(comp % 3) - 2 + dice.spread(3);
     center_ = std::clamp(center, range_.low + 8, range_.high - 10);
-    num_voices_ = style_.kind == CompKind::kStrum ? dice.between(4, 6) : style_.kind == CompKind::kArpeggio ? dice.between(3, 5) : dice.between(3, 4);
-    gate_ = style_.kind == CompKind::kStab ? dice.between(35, 75) : style_.kind == CompKind::kArpeggio ? dice.between(60, 100) : dice.between(82, 100);
-    level_ = style_.kind == CompKind::kPad ? 62 : style_.kind == CompKind::kArpeggio ? 70 : style_.kind == CompKind::kPower ? 86 : 76;
+    num_voices_ = style_.kind == CompKind::kStrum      ? dice.between(4, 6)
+                  : style_.kind == CompKind::kArpeggio ? dice.between(3, 5)
+                                                       : dice.between(3, 4);
+    gate_ = style_.kind == CompKind::kStab       ? dice.between(35, 75)
+            : style_.kind == CompKind::kArpeggio ? dice.between(60, 100)
+                                                 : dice.between(82, 100);
+    level_ = style_.kind == CompKind::kPad        ? 62
+             : style_.kind == CompKind::kArpeggio ? 70
+             : style_.kind == CompKind::kPower    ? 86
+                                                  : 76;
     order_ = dice.below(5);
     for (int& index : motif_) index = dice.below(6);
     pushes_ = plan.style->looseness > 3 && dice.percent(45);
@@ -145,8 +162,10 @@ class CompPlayer {
     const auto size = static_cast<size_t>(meter_.num_steps);
     if (plan_.style->looseness > 3 && dice.percent(20)) {
       const size_t at = static_cast<size_t>(dice.below(static_cast<int>(size) / 2)) * 2;
-      if (pattern[at] == 'x' && at > 0) pattern[at] = '-';
-      else if (pattern[at] != 'x') pattern[at] = 'x';
+      if (pattern[at] == 'x' && at > 0)
+        pattern[at] = '-';
+      else if (pattern[at] != 'x')
+        pattern[at] = 'x';
     }
     for (size_t step = 0; step < size; ++step) {
       const int64_t tick = bar_start + static_cast<int64_t>(step) * kStep;
@@ -156,14 +175,17 @@ class CompPlayer {
       const bool changes = here.start == tick && c == '-' && style_.kind != CompKind::kStab;
       if (c != 'x' && c != 's' && !changes) continue;
       size_t stop = step + 1;
-      while (stop < size && pattern[stop] == '-' && plan_.chord_at(bar_start + static_cast<int64_t>(stop) * kStep).start == here.start) ++stop;
+      while (stop < size && pattern[stop] == '-' &&
+             plan_.chord_at(bar_start + static_cast<int64_t>(stop) * kStep).start == here.start)
+        ++stop;
       const int64_t length = static_cast<int64_t>(stop - step) * kStep;
       // The last eighth may bring the next chord.
       const bool pushed = pushes_ && here.end - tick <= 2 * kStep && here.end - tick > 0 && step % 4 != 0;
       const ChordSpan& span = pushed ? plan_.next_chord(tick) : here;
       const int accent = meter_.is_beat(static_cast<int>(step)) ? 5 : -3;
       if (style_.kind == CompKind::kArpeggio) {
-        arpeggiate(tick, length, span.chord, level_ + accent + dice.spread(4), section.energy, bar, static_cast<int>(step));
+        arpeggiate(tick, length, span.chord, level_ + accent + dice.spread(4), section.energy, bar,
+                   static_cast<int>(step));
         continue;
       }
       std::vector<int> keys = voice(span.chord);
@@ -179,7 +201,8 @@ class CompPlayer {
       if (is_up) std::ranges::reverse(keys);
       const int64_t sounding = std::max<int64_t>(kStep / 3, length * gate_ / 100);
       for (size_t i = 0; i < keys.size(); ++i) {
-        add(tick, tick + sounding, keys[i], level_ + accent + dice.spread(4) - (is_up ? 8 : 0), section.energy, gap * static_cast<int>(i));
+        add(tick, tick + sounding, keys[i], level_ + accent + dice.spread(4) - (is_up ? 8 : 0), section.energy,
+            gap * static_cast<int>(i));
       }
     }
   }

@@ -1,9 +1,9 @@
-// Drums: a groove for each kind of section, resolved from the style's patterns, with changes from bar to bar, fills where
-// phrases end and a crash where sections begin.
+// Drums: a groove for each kind of section, resolved from the style's patterns, with changes from bar to bar, fills
+// where phrases end and a crash where sections begin.
 //
-// Patterns: x hit, X accent, g ghost note (there or not), o there or not, O open hi-hat. A cymbal or percussion pattern
-// begins with its instrument: h hi-hat, H hi-hat with rolls, r ride, b bell, e crash, f floor tom, O open hi-hat,
-// p pedal hi-hat, t tambourine, s shaker, c clap, k cowbell, C congas, j side stick.
+// Patterns: x hit, X accent, g ghost note (there or not), o there or not, O open hi-hat. A cymbal or percussion
+// pattern begins with its instrument: h hi-hat, H hi-hat with rolls, r ride, b bell, e crash, f floor tom, O open
+// hi-hat, p pedal hi-hat, t tambourine, s shaker, c clap, k cowbell, C congas, j side stick.
 #include <algorithm>
 
 #include "dataset/compose_parts.h"
@@ -13,9 +13,27 @@ namespace vqcodec::dataset::compose {
 namespace {
 
 enum DrumKey {
-  kKick = 36, kSideStick = 37, kSnare = 38, kClap = 39, kFloorTom = 43, kLowTom = 45, kMidTom = 47, kHighTom = 50,
-  kClosedHat = 42, kPedalHat = 44, kOpenHat = 46, kCrash = 49, kRide = 51, kBell = 53, kTambourine = 54, kCowbell = 56,
-  kCrash2 = 57, kMuteConga = 62, kHighConga = 63, kLowConga = 64, kMaracas = 70,
+  kKick = 36,
+  kSideStick = 37,
+  kSnare = 38,
+  kClap = 39,
+  kFloorTom = 43,
+  kLowTom = 45,
+  kMidTom = 47,
+  kHighTom = 50,
+  kClosedHat = 42,
+  kPedalHat = 44,
+  kOpenHat = 46,
+  kCrash = 49,
+  kRide = 51,
+  kBell = 53,
+  kTambourine = 54,
+  kCowbell = 56,
+  kCrash2 = 57,
+  kMuteConga = 62,
+  kHighConga = 63,
+  kLowConga = 64,
+  kMaracas = 70,
 };
 
 int key_of(char instrument) {
@@ -55,7 +73,8 @@ MeterPatterns patterns_for(const Style& style, const Meter& meter) {
       return {"x...........|x.......o...|x...........", "....x...x...|............|........g...|....g...x...",
               "rx...x.x.x...|hx...x...x...|rx...x...x.x.|h....x...x..."};
     }
-    return {"x...........|x.....x.....|x.......x...|x.....o...x.", "....X...X...|........X...|....X.......|....X...X.g.",
+    return {"x...........|x.....x.....|x.......x...|x.....o...x.",
+            "....X...X...|........X...|....X.......|....X...X.g.",
             "hx.x.x.x.x.x.|hX.x.x.x.x.x.|rx...x.x.x.x.|hx...x...x..."};
   }
   if (meter.numerator == 6) {
@@ -63,11 +82,12 @@ MeterPatterns patterns_for(const Style& style, const Meter& meter) {
       return {"x...........|x.........o.|x.....x.....", "......x.....|......x.....|............|......x...g.",
               "hx.x.x.x.x.x.|hX.x.x.X.x.x.|rx...x.x...x.|hx.....x....."};
     }
-    return {"x...........|x.........x.|x...x.......|x.x.......x.|x.....o...x.", "......X.....|......X...g.|......X..g.g",
-            "hx.x.x.x.x.x.|hX.x.x.X.x.x.|rx.x.x.x.x.x.|hX.....X....."};
+    return {"x...........|x.........x.|x...x.......|x.x.......x.|x.....o...x.",
+            "......X.....|......X...g.|......X..g.g", "hx.x.x.x.x.x.|hX.x.x.X.x.x.|rx.x.x.x.x.x.|hX.....X....."};
   }
   if (meter.numerator == 5) {
-    return {"x.......x...x.......|x.....x.....x...x...|x.....x.x...x.......", "....X...........X...|........X.......X...|....X...X.......X...",
+    return {"x.......x...x.......|x.....x.....x...x...|x.....x.x...x.......",
+            "....X...........X...|........X.......X...|....X...X.......X...",
             "hx.x.x.x.x.x.x.x.x.x.|rx.x.x.x.x.x.x.x.x.x.|hX...X...X...X...X..."};
   }
   return {"x.......x.....|x.....x.x.....|x...x...x...o.|x..x....x..x..", "....X.......X.|....X.....X...|........X.....",
@@ -127,7 +147,8 @@ class Drummer {
     const MeterPatterns patterns = patterns_for(style_, meter_);
     std::string_view kick = pick(patterns.kicks, song), snare = pick(patterns.snares, song);
     std::string_view cymbal = pick(patterns.cymbals, song);
-    const bool has_percussion = song.percent(style_.percussion_percent) && style_.percussion[0] != '\0' && meter_.numerator == 4;
+    const bool has_percussion =
+        song.percent(style_.percussion_percent) && style_.percussion[0] != '\0' && meter_.numerator == 4;
     const std::string_view percussion = has_percussion ? pick(style_.percussion, song) : std::string_view();
     if (is_lifted || is_odd) {
       cymbal = pick(patterns.cymbals, dice);
@@ -152,7 +173,8 @@ class Drummer {
         for (size_t i = 0; i < steps.size() / 2; ++i) steps[i] = kick[i % kick.size()];
       }
       add_row(hits, steps, kKick, 100, meter_, row);
-      add_row(hits, snare, style_.snare_key, style_.snare_key == kSnare || style_.snare_key == 40 ? 98 : 82, meter_, row);
+      add_row(hits, snare, style_.snare_key, style_.snare_key == kSnare || style_.snare_key == 40 ? 98 : 82, meter_,
+              row);
       add_row(hits, cymbal.substr(1), key_of(cymbal[0]), 78, meter_, row);
       if (has_percussion) add_row(hits, percussion.substr(1), key_of(percussion[0]), 72, meter_, row);
     }
@@ -216,7 +238,10 @@ class Drummer {
 
   int pick_fill_length(Dice& dice, bool is_long) const {
     const int beat = meter_.numerator == 6 ? 6 : 4;
-    return is_long ? (dice.percent(45) ? beat : dice.percent(60) ? 2 * beat : dice.percent(50) ? beat / 2 : meter_.num_steps / 2)
+    return is_long ? (dice.percent(45)   ? beat
+                      : dice.percent(60) ? 2 * beat
+                      : dice.percent(50) ? beat / 2
+                                         : meter_.num_steps / 2)
                    : (dice.percent(60) ? beat / 2 : beat);
   }
 
@@ -242,7 +267,8 @@ class Drummer {
     std::ranges::stable_sort(hits, [](const Hit& a, const Hit& b) {
       return a.step != b.step ? a.step < b.step : a.key < b.key;
     });
-    const auto repeated = std::ranges::unique(hits, [](const Hit& a, const Hit& b) { return a.step == b.step && a.key == b.key; });
+    const auto repeated =
+        std::ranges::unique(hits, [](const Hit& a, const Hit& b) { return a.step == b.step && a.key == b.key; });
     hits.erase(repeated.begin(), repeated.end());
   }
 
@@ -264,7 +290,8 @@ class Drummer {
           if (i % 2 == 0) add(bar, step, i % 4 == 0 ? kSnare : kToms[dice.below(4)], rise, energy);
           break;
         case 3:  // free
-          if (dice.percent(60)) add(bar, step, dice.percent(50) ? kSnare : kToms[dice.below(4)], rise - dice.below(20), energy);
+          if (dice.percent(60))
+            add(bar, step, dice.percent(50) ? kSnare : kToms[dice.below(4)], rise - dice.below(20), energy);
           break;
         default:  // a few accents
           if (i == 0 || i == length - 1 || (i == length / 2 && dice.percent(50))) {

@@ -1,10 +1,10 @@
 // Keys, chords, and the plan of a song: its form and the chords of every bar.
 //
-// A progression is a phrase of four bars or more for each kind of section, so that verses have one, choruses another. It is
-// either one of the style's loops or comes from a grammar of functions: a phrase is an opening on the tonic, a middle
-// that goes from tonic over subdominant to dominant and back with weights, and a cadence (half, full, plagal,
-// deceptive). Then chords are coloured: sevenths of the scale, ninths, suspensions that resolve, dominants of the chord
-// that follows, inversions where they let the bass go by step.
+// A progression is a phrase of four bars or more for each kind of section, so that verses have one, choruses another.
+// It is either one of the style's loops or comes from a grammar of functions: a phrase is an opening on the tonic, a
+// middle that goes from tonic over subdominant to dominant and back with weights, and a cadence (half, full, plagal,
+// deceptive). Then chords are coloured: sevenths of the scale, ninths, suspensions that resolve, dominants of the
+// chord that follows, inversions where they let the bass go by step.
 #include <algorithm>
 #include <charconv>
 #include <stdexcept>
@@ -22,11 +22,25 @@ struct QualityInfo {
 
 const std::vector<QualityInfo>& qualities() {
   static const std::vector<QualityInfo> all = {
-      {"", {0, 4, 7}},           {"m", {0, 3, 7}},        {"dim", {0, 3, 6}},      {"aug", {0, 4, 8}},
-      {"sus2", {0, 2, 7}},       {"sus4", {0, 5, 7}},     {"5", {0, 7}},           {"6", {0, 4, 7, 9}},
-      {"m6", {0, 3, 7, 9}},      {"maj7", {0, 4, 7, 11}}, {"m7", {0, 3, 7, 10}},   {"7", {0, 4, 7, 10}},
-      {"m7b5", {0, 3, 6, 10}},   {"dim7", {0, 3, 6, 9}},  {"7sus4", {0, 5, 7, 10}}, {"add9", {0, 4, 7, 14}},
-      {"maj9", {0, 4, 7, 11, 14}}, {"m9", {0, 3, 7, 10, 14}}, {"9", {0, 4, 7, 10, 14}},
+      {"", {0, 4, 7}},
+      {"m", {0, 3, 7}},
+      {"dim", {0, 3, 6}},
+      {"aug", {0, 4, 8}},
+      {"sus2", {0, 2, 7}},
+      {"sus4", {0, 5, 7}},
+      {"5", {0, 7}},
+      {"6", {0, 4, 7, 9}},
+      {"m6", {0, 3, 7, 9}},
+      {"maj7", {0, 4, 7, 11}},
+      {"m7", {0, 3, 7, 10}},
+      {"7", {0, 4, 7, 10}},
+      {"m7b5", {0, 3, 6, 10}},
+      {"dim7", {0, 3, 6, 9}},
+      {"7sus4", {0, 5, 7, 10}},
+      {"add9", {0, 4, 7, 14}},
+      {"maj9", {0, 4, 7, 11, 14}},
+      {"m9", {0, 3, 7, 10, 14}},
+      {"9", {0, 4, 7, 10, 14}},
   };
   return all;
 }
@@ -82,7 +96,11 @@ enum class Cadence { kHalf, kFull, kPlagal, kDeceptive };
 class ProgressionWriter {
  public:
   ProgressionWriter(const Style& style, const Key& key, const Meter& meter, Dice& dice)
-      : style_(style), key_(key), mode_(modes()[static_cast<size_t>(key.mode)]), bar_(meter.bar_ticks()), meter_(meter),
+      : style_(style),
+        key_(key),
+        mode_(modes()[static_cast<size_t>(key.mode)]),
+        bar_(meter.bar_ticks()),
+        meter_(meter),
         dice_(dice) {}
 
   // Two versions of a phrase, the second of which closes; each `num_bars` long.
@@ -146,9 +164,8 @@ class ProgressionWriter {
         return is_minor == mode_.is_minor;
       });
       // The tonic need not be there; then the roots must be in the scale.
-      const auto num_outside = std::ranges::count_if(loop, [&](const Degree& degree) {
-        return (mode_.scale >> degree.offset & 1) == 0;
-      });
+      const auto num_outside =
+          std::ranges::count_if(loop, [&](const Degree& degree) { return (mode_.scale >> degree.offset & 1) == 0; });
       if (fits && num_outside <= (loop.size() > 3 ? 1 : 0)) fitting.push_back(std::move(loop));
     }
     if (fitting.empty()) return grammar(4, Cadence::kHalf);
@@ -181,9 +198,15 @@ class ProgressionWriter {
         continue;
       }
       const int draw = dice_.below(100);
-      function = function == kT   ? (draw < 25 ? kT : draw < 80 ? kS : kD)
-                 : function == kS ? (draw < 15 ? kS : draw < 72 ? kD : kT)
-                                  : (draw < 70 ? kT : draw < 90 ? kS : kD);
+      function = function == kT   ? (draw < 25   ? kT
+                                     : draw < 80 ? kS
+                                                 : kD)
+                 : function == kS ? (draw < 15   ? kS
+                                     : draw < 72 ? kD
+                                                 : kT)
+                                  : (draw < 70   ? kT
+                                     : draw < 90 ? kS
+                                                 : kD);
       phrase.push_back(other_than(function == kT   ? mode_.tonics
                                   : function == kS ? mode_.subdominants
                                                    : mode_.dominants,
@@ -193,9 +216,11 @@ class ProgressionWriter {
   }
 
   std::vector<TimedDegree> twelve_bars() {
-    const bool is_quick = dice_.percent(45), has_turnaround = dice_.percent(70), is_jazz = style_.secondary_percent > 20;
+    const bool is_quick = dice_.percent(45), has_turnaround = dice_.percent(70),
+               is_jazz = style_.secondary_percent > 20;
     constexpr int kOne = 0, kFour = 5, kFive = 7;
-    std::array<int, 12> roots = {kOne, is_quick ? kFour : kOne, kOne, kOne, kFour, kFour, kOne, kOne, kFive, kFour, kOne, kFive};
+    std::array<int, 12> roots = {
+        kOne, is_quick ? kFour : kOne, kOne, kOne, kFour, kFour, kOne, kOne, kFive, kFour, kOne, kFive};
     std::vector<TimedDegree> bars;
     for (size_t i = 0; i < roots.size(); ++i) {
       TimedDegree bar{bar_, {roots[i], Quality::kDominant7}, -1};
@@ -219,13 +244,11 @@ class ProgressionWriter {
         if (is_dominant || is_blues()) return Quality::kDominant7;
         if (scale_has(degree.offset + 11) || !scale_has(degree.offset + 10)) return Quality::kMajor7;
         return Quality::kDominant7;
-      case Quality::kMinor:
-        return Quality::kMinor7;
+      case Quality::kMinor: return Quality::kMinor7;
       case Quality::kDiminished:
         return scale_has(degree.offset + 9) && !scale_has(degree.offset + 10) ? Quality::kDiminished7
                                                                               : Quality::kHalfDiminished;
-      default:
-        return degree.quality;
+      default: return degree.quality;
     }
   }
 
@@ -256,12 +279,14 @@ class ProgressionWriter {
       if (dice.percent(style_.ninth_percent) && ninth_fits) degree.quality = with_ninth(degree.quality);
       const bool wants_secondary = dice.percent(style_.secondary_percent);
       const bool next_is_stable = intervals(next.quality)[std::min<size_t>(2, intervals(next.quality).size() - 1)] == 7;
-      if (wants_secondary && half > 0 && next.offset != 0 && next.offset != degree.offset && next_is_stable && !is_blues()) {
+      if (wants_secondary && half > 0 && next.offset != 0 && next.offset != degree.offset && next_is_stable &&
+          !is_blues()) {
         const bool is_jazz = style_.seventh_percent >= 90;
         const bool is_substitute = is_jazz && dice.percent(25);
         const int dominant = (next.offset + (is_substitute ? 1 : 7)) % 12;
         if (is_jazz && dice.percent(40)) {
-          degree = {(next.offset + 2) % 12, intervals(next.quality)[1] == 3 ? Quality::kHalfDiminished : Quality::kMinor7};
+          degree = {(next.offset + 2) % 12,
+                    intervals(next.quality)[1] == 3 ? Quality::kHalfDiminished : Quality::kMinor7};
         }
         if (dominant != degree.offset) {
           timed.push_back({slot - half, degree, -1});
@@ -317,14 +342,20 @@ Meter make_meter(std::string_view name) {
   const auto set = [&](int numerator, int denominator, int num_steps, std::vector<int> beats, std::vector<int> strong) {
     meter = {numerator, denominator, num_steps, std::move(beats), std::move(strong)};
   };
-  if (name == "3/4") set(3, 4, 12, {0, 4, 8}, {0});
-  else if (name == "6/8") set(6, 8, 12, {0, 6}, {0, 6});
-  else if (name == "5/4") set(5, 4, 20, {0, 4, 8, 12, 16}, {0, 12});
-  else if (name == "7/8") set(7, 8, 14, {0, 4, 8}, {0, 8});
-  else set(4, 4, 16, {0, 4, 8, 12}, {0, 8});
+  if (name == "3/4")
+    set(3, 4, 12, {0, 4, 8}, {0});
+  else if (name == "6/8")
+    set(6, 8, 12, {0, 6}, {0, 6});
+  else if (name == "5/4")
+    set(5, 4, 20, {0, 4, 8, 12, 16}, {0, 12});
+  else if (name == "7/8")
+    set(7, 8, 14, {0, 4, 8}, {0, 8});
+  else
+    set(4, 4, 16, {0, 4, 8, 12}, {0, 8});
   return meter;
 }
 
+// I intro, V verse, P prechorus, C chorus, B bridge, S solo, K break, O outro.
 SectionKind kind_of(char letter) {
   switch (letter) {
     case 'I': return SectionKind::kIntro;
@@ -343,14 +374,10 @@ int usual_bars(SectionKind kind, bool is_blues, Dice& dice) {
   switch (kind) {
     case SectionKind::kIntro:
     case SectionKind::kPrechorus:
-    case SectionKind::kBreak:
-      return dice.percent(75) ? 4 : 8;
-    case SectionKind::kOutro:
-      return 4;
-    case SectionKind::kVerse:
-      return dice.percent(65) ? 8 : 16;
-    default:
-      return 8;
+    case SectionKind::kBreak: return dice.percent(75) ? 4 : 8;
+    case SectionKind::kOutro: return 4;
+    case SectionKind::kVerse: return dice.percent(65) ? 8 : 16;
+    default: return 8;
   }
 }
 
@@ -358,7 +385,8 @@ int usual_bars(SectionKind kind, bool is_blues, Dice& dice) {
 std::vector<Section> make_form(const Plan& plan, int num_bars, bool is_blues, Dice& dice) {
   const std::string_view form = pick(plan.style->forms, dice);
   std::array<int, 8> bars{};  // each kind keeps its length
-  for (size_t kind = 0; kind < bars.size(); ++kind) bars[kind] = usual_bars(static_cast<SectionKind>(kind), is_blues, dice);
+  for (size_t kind = 0; kind < bars.size(); ++kind)
+    bars[kind] = usual_bars(static_cast<SectionKind>(kind), is_blues, dice);
   std::vector<Section> sections;
   int used = 0;
   const auto add = [&](SectionKind kind, int count) {
@@ -467,7 +495,8 @@ void write_chords(Plan& plan) {
     const Section& section = plan.sections[s];
     // Intros and outros borrow the verse's progression, breaks the chorus's.
     SectionKind source = section.kind;
-    if (source == SectionKind::kIntro || source == SectionKind::kOutro || source == SectionKind::kSolo) source = SectionKind::kVerse;
+    if (source == SectionKind::kIntro || source == SectionKind::kOutro || source == SectionKind::kSolo)
+      source = SectionKind::kVerse;
     if (source == SectionKind::kBreak) source = SectionKind::kChorus;
     Dice dice = plan.dice(kDiceHarmony + 8 * static_cast<uint64_t>(section.key.mode) + static_cast<uint64_t>(source));
     ProgressionWriter writer(*plan.style, section.key, plan.meter, dice);
@@ -482,7 +511,7 @@ void write_chords(Plan& plan) {
       for (const TimedDegree& timed : versions[closes ? 1 : 0]) {
         if (at >= end) break;
         const int root = (section.key.tonic + timed.degree.offset) % 12;
-        const int bass = section.has_pedal  ? section.key.tonic
+        const int bass = section.has_pedal ? section.key.tonic
                          : timed.bass >= 0 ? (section.key.tonic + timed.bass) % 12
                                            : root;
         const int64_t stop = std::min<int64_t>(end, at + timed.ticks);
@@ -604,9 +633,10 @@ bool in_scale(const Key& key, int pitch_class) {
 
 int key_sharps(const Key& key) {
   // The major key of the same notes, around the circle of fifths.
-  const int major = (key.tonic + modes()[static_cast<size_t>(key.mode)].fifths) % 12;
-  const int sharps = major * 7 % 12;
-  return sharps > 6 ? sharps - 12 : sharps;
+  const Mode& mode = modes()[static_cast<size_t>(key.mode)];
+  const int sharps = (key.tonic + mode.fifths) % 12 * 7 % 12;
+  // F# major, but Eb minor.
+  return sharps > (mode.is_minor ? 5 : 6) ? sharps - 12 : sharps;
 }
 
 bool has_flats(const Key& key) { return key_sharps(key) < 0; }
@@ -626,7 +656,8 @@ std::string key_name(const Key& key) {
 }
 
 std::string chord_name(const Chord& chord, bool with_flats) {
-  std::string name = std::string(pitch_name(chord.root, with_flats)) + qualities()[static_cast<size_t>(chord.quality)].suffix;
+  std::string name =
+      std::string(pitch_name(chord.root, with_flats)) + qualities()[static_cast<size_t>(chord.quality)].suffix;
   if (chord.bass != chord.root) name += std::string("/") + pitch_name(chord.bass, with_flats);
   return name;
 }

@@ -1,5 +1,5 @@
-// Melodies: one note at a time, from motifs that come again, in sequence and changed, in phrases of four bars with breath
-// between them. Notes on strong beats are tones of the chord, those between go by steps of the scale.
+// Melodies: one note at a time, from motifs that come again, in sequence and changed, in phrases of four bars with
+// breath between them. Notes on strong beats are tones of the chord, those between go by steps of the scale.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -53,7 +53,9 @@ class Melodist {
         const int in_phrase = bar % 4;
         const bool closes = in_phrase == 3 || bar == section.num_bars - 1;
         // a a b c, a b a c, a a' a c, a b b c
-        const bool uses_second = plan_of_phrase == 0 ? in_phrase == 2 : plan_of_phrase == 1 ? in_phrase == 1 : plan_of_phrase == 3 && in_phrase > 0;
+        const bool uses_second = plan_of_phrase == 0   ? in_phrase == 2
+                                 : plan_of_phrase == 1 ? in_phrase == 1
+                                                       : plan_of_phrase == 3 && in_phrase > 0;
         const Motif& motif = closes ? third : uses_second ? second : first;
         const int sequence = dice.below(5) - 2;  // steps up or down
         if (in_phrase == 0 && bar > 0 && dice.percent(is_lead_ ? 60 : 15)) first = make_motif(dice);
@@ -72,7 +74,12 @@ class Melodist {
       const int draw = dice.below(100);
       std::string cell;
       if (beat_steps == 6) {
-        cell = draw < density_ / 2 ? "x-x-x-" : draw < 40 ? "x---x-" : draw < 60 ? "x-x---" : draw < 80 ? "x-----" : draw < 90 ? "------" : "--x-x-";
+        cell = draw < density_ / 2 ? "x-x-x-"
+               : draw < 40         ? "x---x-"
+               : draw < 60         ? "x-x---"
+               : draw < 80         ? "x-----"
+               : draw < 90         ? "------"
+                                   : "--x-x-";
       } else if (dice.percent(density_)) {
         if (smallest_ == 1 && dice.percent(35)) {
           cell = pick("xxxx|x-xx|xxx-|x--x|-xxx|.xxx", dice);
@@ -93,7 +100,11 @@ class Melodist {
       if (c == 'x') {
         if (dice.percent(35)) direction = -direction;
         const int draw = dice.below(100);
-        const int move = draw < 18 ? 0 : draw < 68 ? direction : draw < 88 ? 2 * direction : draw < 96 ? 3 * direction : -4 * direction;
+        const int move = draw < 18   ? 0
+                         : draw < 68 ? direction
+                         : draw < 88 ? 2 * direction
+                         : draw < 96 ? 3 * direction
+                                     : -4 * direction;
         motif.push_back({step, 1, motif.empty() ? 0 : move});
       } else if (c == '-' && !motif.empty() && motif.back().step + motif.back().num_steps == step) {
         ++motif.back().num_steps;
@@ -149,14 +160,16 @@ class Melodist {
       if (key < center_ - 8) key = move_in_scale(last_, std::abs(note.move), span.key);
       key = folded(key);
       const bool is_long = end_step - note.step >= 4;
-      if (meter_.is_strong(note.step) || is_long || is_last_of_phrase || (meter_.is_beat(note.step) && dice.percent(60))) {
+      if (meter_.is_strong(note.step) || is_long || is_last_of_phrase ||
+          (meter_.is_beat(note.step) && dice.percent(60))) {
         key = nearest_chord_tone(key, span.chord);
       } else if (!in_scale(span.key, key % 12) && (pitch_class_mask(span.chord) >> key % 12 & 1) == 0) {
         key = folded(key + 1);
       }
       const int velocity = 84 + (meter_.is_strong(note.step) ? 8 : 0) + dice.spread(6);
       const int64_t length = static_cast<int64_t>(end_step - note.step) * kStep;
-      const int64_t end = start + (is_long || is_last_of_phrase ? length * 94 / 100 : length * (is_lead_ ? 88 : 92) / 100);
+      const int64_t end =
+          start + (is_long || is_last_of_phrase ? length * 94 / 100 : length * (is_lead_ ? 88 : 92) / 100);
       notes_.push_back({start, end, key, with_energy(velocity, section.energy)});
       last_ = key;
       is_first = false;

@@ -42,38 +42,38 @@ int pick_number(std::string_view choices, Dice& dice);
 enum class CompKind { kStrum, kPower, kStab, kBlock, kArpeggio, kPad };
 
 struct CompStyle {
-  CompKind kind;
-  const char* programs;  // weighted
-  const char* patterns;  // of 4/4; "" for kPad
-  int percent;           // of songs that have it
+  CompKind kind = CompKind::kPad;
+  const char* programs = "";  // weighted
+  const char* patterns = "";  // of 4/4; "" for kPad
+  int percent = 0;            // of songs that have it
 };
 
 struct Style {
   const char* name;
-  int min_bpm, max_bpm;  // beats a minute; a beat of 6/8 is a dotted quarter
-  const char* meters;    // weighted
-  int swing_step;        // 2: eighths swing, 1: sixteenths, 0: none
+  int min_bpm, max_bpm;      // beats a minute; a beat of 6/8 is a dotted quarter
+  const char* meters;        // weighted
+  int swing_step;            // 2: eighths swing, 1: sixteenths, 0: none
   int min_swing, max_swing;  // ticks by which every second such note is late
   int looseness;             // ticks by which people miss the grid
   bool is_soft;              // soft patterns in other meters than 4/4
-  const char* forms;         // alternatives
+  const char* forms;         // alternatives, letters as in compose_harmony.cc
   const char* modes;         // weighted
   const char* loops;         // chord loops in Roman numerals, alternatives
   int loop_percent;          // of progressions that are loops; others come from the grammar
   const char* chord_bars;    // weighted: bars a chord, "h" = half a bar
   int seventh_percent, ninth_percent, sus_percent, secondary_percent, inversion_percent, modulation_percent;
   const char* kits;  // weighted programs of channel 10
+  int snare_key;
+  int drum_percent;  // of songs that have drums
+  int percussion_percent;
   const char* kicks;
   const char* snares;
-  const char* cymbals;     // the first character names the instrument, see compose_drums.cc
-  const char* percussion;  // likewise
-  int percussion_percent;
-  int snare_key;
-  int drum_percent;           // of songs that have drums
-  const char* bass_programs;  // weighted
-  const char* bass_patterns;  // see compose_bass.cc
-  int min_gate, max_gate;     // percent of a bass note's length that sounds
-  std::array<CompStyle, 5> comps;
+  const char* cymbals;             // the first character names the instrument, see compose_drums.cc
+  const char* percussion;          // likewise; may be empty
+  const char* bass_programs;       // weighted
+  int min_gate, max_gate;          // percent of a bass note's length that sounds
+  const char* bass_patterns;       // see compose_bass.cc
+  std::array<CompStyle, 5> comps;  // those with percent 0 are none
   const char* melody_programs;
   const char* lead_programs;
 };
@@ -90,8 +90,25 @@ const char* program_family(int program);
 // ---- Harmony
 
 enum class Quality : uint8_t {
-  kMajor, kMinor, kDiminished, kAugmented, kSus2, kSus4, kPower, kSixth, kMinorSixth, kMajor7, kMinor7, kDominant7,
-  kHalfDiminished, kDiminished7, kDominant7Sus4, kAdd9, kMajor9, kMinor9, kDominant9,
+  kMajor,
+  kMinor,
+  kDiminished,
+  kAugmented,
+  kSus2,
+  kSus4,
+  kPower,
+  kSixth,
+  kMinorSixth,
+  kMajor7,
+  kMinor7,
+  kDominant7,
+  kHalfDiminished,
+  kDiminished7,
+  kDominant7Sus4,
+  kAdd9,
+  kMajor9,
+  kMinor9,
+  kDominant9,
 };
 
 struct Chord {
@@ -101,9 +118,9 @@ struct Chord {
   bool operator==(const Chord&) const = default;
 };
 
-const std::vector<int>& intervals(Quality quality);     // above the root, rising; a ninth is 14
-uint16_t pitch_class_mask(const Chord& chord);          // bit i = pitch class i, the bass included
-int interval_of(const Chord& chord, char role);         // '3', '5', '7' above the root; the nearest thing it has
+const std::vector<int>& intervals(Quality quality);  // above the root, rising; a ninth is 14
+uint16_t pitch_class_mask(const Chord& chord);       // bit i = pitch class i, the bass included
+int interval_of(const Chord& chord, char role);      // '3', '5', '7' above the root; the nearest thing it has
 std::string chord_name(const Chord& chord, bool with_flats);
 
 struct Key {
@@ -142,7 +159,11 @@ enum class SectionKind : uint8_t { kIntro, kVerse, kPrechorus, kChorus, kBridge,
 const char* section_name(SectionKind kind);
 
 enum PartBit : unsigned {
-  kDrums = 1, kBass = 2, kMelody = 4, kLead = 8, kFirstComp = 16,  // comp i is kFirstComp << i
+  kDrums = 1,
+  kBass = 2,
+  kMelody = 4,
+  kLead = 8,
+  kFirstComp = 16,  // comp i is kFirstComp << i
 };
 inline constexpr int kMaxComps = 5;
 inline constexpr unsigned kAllParts = ~0U;
@@ -151,7 +172,7 @@ struct Section {
   SectionKind kind;
   int first_bar = 0, num_bars = 0;
   Key key{};
-  int energy = 50;            // 0 to 100
+  int energy = 50;  // 0 to 100
   unsigned parts = kAllParts;
   int bars_between_entries = 0;  // > 0: parts enter one after another
   bool has_pedal = false;        // the bass stays on the tonic
@@ -172,7 +193,7 @@ struct Plan {
   uint64_t seed = 0, index = 0;
   const Style* style = nullptr;
   Meter meter{};
-  int bpm = 120;         // beats a minute
+  int bpm = 120;  // beats a minute
   int swing_ticks = 0;
   int looseness = 0;
   std::vector<Section> sections{};
@@ -204,8 +225,17 @@ using PartNotes = std::vector<PartNote>;
 
 // Purposes of Dice; a section kind is added where each kind has its own.
 enum Purpose : uint64_t {
-  kDicePlan = 100, kDiceForm = 200, kDiceHarmony = 300, kDiceDrums = 400, kDiceDrumBars = 500, kDiceBass = 600,
-  kDiceBassBars = 700, kDiceComp = 800, kDiceMelody = 1000, kDiceLead = 1100, kDiceHuman = 1200,
+  kDicePlan = 100,
+  kDiceForm = 200,
+  kDiceHarmony = 300,
+  kDiceDrums = 400,
+  kDiceDrumBars = 500,
+  kDiceBass = 600,
+  kDiceBassBars = 700,
+  kDiceComp = 800,
+  kDiceMelody = 1000,
+  kDiceLead = 1100,
+  kDiceHuman = 1200,
 };
 
 int with_energy(int velocity, int energy);

@@ -77,7 +77,8 @@ void ComposeStatistics::add(const ComposedSong& composed) {
     bass_times.push_back(note.start_seconds);
     const auto next_beat = std::ranges::lower_bound(beats, note.start_seconds);
     size_t beat = static_cast<size_t>(next_beat - beats.begin());
-    if (beat == beats.size() || (beat > 0 && note.start_seconds - beats[beat - 1] < beats[beat] - note.start_seconds)) --beat;
+    if (beat == beats.size() || (beat > 0 && note.start_seconds - beats[beat - 1] < beats[beat] - note.start_seconds))
+      --beat;
     // A note that is meant for the beat may come a little early.
     const bool is_on_beat = std::abs(note.start_seconds - beats[beat]) < kSameTimeBeats * quarter;
     const ChordNote& chord = chord_at((is_on_beat ? beats[beat] : note.start_seconds) + 1e-5);

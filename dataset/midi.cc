@@ -180,8 +180,8 @@ class Parser {
     const std::span<const uint8_t> data = block("a meta event");
     const auto expect_size = [&](size_t size, const char* what) {
       if (data.size() != size) {
-        fail(start, std::string(what) + " has " + std::to_string(data.size()) + " bytes, expected " +
-                        std::to_string(size));
+        fail(start,
+             std::string(what) + " has " + std::to_string(data.size()) + " bytes, expected " + std::to_string(size));
       }
     };
     if (type == 0x2F) return true;
@@ -330,8 +330,8 @@ double MidiSong::seconds_at(int64_t ticks) const {
 
 MidiSong parse_midi(std::span<const uint8_t> bytes, const std::string& name) {
   if (bytes.size() > kMaxMidiBytes) {
-    throw Error(ExitCode::kBadFile, name + ": has more than " + std::to_string(kMaxMidiBytes >> 20) +
-                                        " MiB, which no MIDI file needs");
+    throw Error(ExitCode::kBadFile,
+                name + ": has more than " + std::to_string(kMaxMidiBytes >> 20) + " MiB, which no MIDI file needs");
   }
   return Parser(bytes, name).parse();
 }
@@ -423,7 +423,8 @@ std::vector<uint8_t> write_midi(const MidiSong& song) {
     const uint32_t value = tempo.quarter_microseconds;
     check(value >= 1 && value <= 0xFFFFFF, "tempo");
     add_meta(tempo.ticks, 0, 0x51,
-             std::array{static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8), static_cast<uint8_t>(value)});
+             std::array{static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8),
+                        static_cast<uint8_t>(value)});
   }
   for (const MidiTimeSignature& signature : song.time_signatures) {
     check(signature.numerator >= 1 && std::has_single_bit(signature.denominator) && signature.denominator <= 64,
@@ -521,14 +522,10 @@ MidiGroup midi_group(const MidiSong& song, const MidiNote& note, bool with_melod
 
 const char* midi_group_name(MidiGroup group) {
   switch (group) {
-    case MidiGroup::kBass:
-      return "bass";
-    case MidiGroup::kDrums:
-      return "drums";
-    case MidiGroup::kMelody:
-      return "melody";
-    case MidiGroup::kOther:
-      break;
+    case MidiGroup::kBass: return "bass";
+    case MidiGroup::kDrums: return "drums";
+    case MidiGroup::kMelody: return "melody";
+    case MidiGroup::kOther: break;
   }
   return "other";
 }

@@ -1,9 +1,10 @@
 // Standard MIDI Files (RP-001) of types 0 and 1: a reader that trusts no byte, and a writer.
 //
-// The reader merges all tracks, pairs note-ons with note-offs and gives every time in ticks, in seconds by the tempo map
-// and in beats, which are quarter notes. What it forgives, because many files have it, it tells in MidiSong::remarks: a
-// track without an end mark, bytes after the last track, notes that are never released. Running status goes on after a
-// meta event or a system exclusive message. System exclusive messages and unknown chunks are skipped.
+// The reader merges all tracks, pairs note-ons with note-offs and gives every time in ticks, in seconds by the tempo
+// map and in beats, which are quarter notes. What it forgives, because many files have it, it tells in
+// MidiSong::remarks: a track without an end mark, bytes after the last track, notes that are never released. Running
+// status goes on after a meta event or a system exclusive message. System exclusive messages and unknown chunks are
+// skipped.
 #pragma once
 
 #include <cstdint>
