@@ -257,6 +257,9 @@ class SdrReport {
     eval::Track estimates = eval::read_track({folder.name, path}, sources_, read);
     refuse_bad_samples(estimates, "estimate");
     auto result = eval::make_estimates(std::move(estimates.stems));
+    // Of an estimate that is not there score_track() tells.
+    std::erase_if(estimates.remarks,
+                  [](const std::string& remark) { return remark.find(": no such file") != std::string::npos; });
     result.remarks = std::move(estimates.remarks);
     return result;
   }
