@@ -76,6 +76,47 @@ bool has_fast_bfloat16() {
 
 bool flag(const po::variables_map& values, const char* name) { return values.count(name) > 0; }
 
+void add_set_options(po::options_description& options, const std::string& folders, const std::string& prefix) {
+  auto add = options.add_options();
+  add((prefix + "layout").c_str(), po::value<std::vector<std::string>>()->composing(),
+      ("how the songs of --" + folders +
+       " lie: a layout (vqdata layouts lists them), a JSON file, or auto, the first that fits. Once for all of them, "
+       "or "
+       "once for each in their order")
+          .c_str());
+  add((prefix + "split").c_str(), po::value<std::vector<std::string>>()->composing(),
+      ("splits of --" + folders +
+       " whose songs are used, such as train or train,validation, or all. Once for all of them, or once for each in "
+       "their order")
+          .c_str());
+}
+
+// What an option of add_set_options says for folder `index` of `count`; "" if it is not given or is `whole`.
+std::string of_folder(const po::variables_map& values, const std::string& name, size_t index, size_t count,
+                      const std::string& whole) {
+  if (!flag(values, name.c_str())) return {};
+  const auto& given = values[name].as<std::vector<std::string>>();
+  if (given.size() != 1 && given.size() != count) {
+    throw Error(ExitCode::kUsage, "--" + name + ": given " + std::to_string(given.size()) + " times for " +
+                                      std::to_string(count) + " folders; expected once, or once for each");
+  }
+  const std::string& text = given[given.size() == 1 ? 0 : index];
+  return text == whole ? "" : text;
+}
+
+// The songs of folder `index` of `count`.
+std::vector<dataset::Song> load_set(const std::string& path, const po::variables_map& values, const std::string& prefix,
+                                    size_t index, size_t count, dataset::LoadOptions options) {
+  options.layout = of_folder(values, prefix + "layout", index, count, "auto");
+  const std::string splits = of_folder(values, prefix + "split", index, count, "all");
+  for (size_t at = 0; !splits.empty() && at <= splits.size();) {
+    const size_t comma = std::min(splits.find(',', at), splits.size());
+    options.splits.push_back(splits.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return dataset::load_songs(path, options);
+}
+
 dataset::LoadOptions load_options(const vqvae::ModelConfig& model, double max_seconds, Progress& progress, bool quiet) {
   if (!(max_seconds >= 0 && max_seconds <= 1e6)) {
     throw Error(ExitCode::kUsage, "--max-seconds: expected 0 to 1000000");
@@ -98,10 +139,11 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   auto add = options.add_options();
   add("config", po::value<std::string>()->required(), "recipe, such as configs/default.json");
   add("data", po::value<std::vector<std::string>>()->required()->composing(),
-      "folder of <song>/{vocals,bass,drums,other}.{wav,flac,opus,...}, as DIR or DIR=WEIGHT, where WEIGHT is its "
-      "relative "
-      "share of the draws; repeatable. A missing source is silence");
+      "folder of songs, <song>/{vocals,bass,drums,other}.{wav,flac,opus,...} or another layout, as DIR or DIR=WEIGHT, "
+      "where WEIGHT is its relative share of the draws; repeatable. A missing source is silence");
+  add_set_options(options, "data", "");
   add("validation", po::value<std::vector<std::string>>()->composing(), "folder of songs set aside; repeatable");
+  add_set_options(options, "validation", "validation-");
   add("out", po::value<std::string>()->required(),
       "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
       "A run that is there goes on from its checkpoint");
@@ -114,7 +156,10 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   add("quiet", "print nothing but errors");
   add("help,h", "this text");
   if (apps::wants_help(arguments)) {
-    std::cout << options << "\nCtrl-C writes a checkpoint and stops; the same command goes on from there.\n";
+    std::cout << options << "\nCtrl-C writes a checkpoint and stops; the same command goes on from there.\n"
+              << "\nExample, MUSDB18 with its 86 tracks for training and 14 for validation:\n"
+              << "  vqtrain vqvae --config configs/default.json --data musdb18 --split train --validation musdb18 \\\n"
+              << "    --validation-split validation --out runs/musdb18\n";
     return 0;
   }
   const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain vqvae --help");
@@ -142,13 +187,17 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   {
     Progress progress("reading songs", quiet);
     const auto options_of_data = load_options(recipe.model, values["max-seconds"].as<double>(), progress, quiet);
-    for (const std::string& text : values["data"].as<std::vector<std::string>>()) {
-      const DataFolder folder = parse_data(text);
-      training.push_back({dataset::load_songs(folder.path, options_of_data), folder.weight});
+    const auto& data = values["data"].as<std::vector<std::string>>();
+    for (size_t i = 0; i < data.size(); ++i) {
+      const DataFolder folder = parse_data(data[i]);
+      training.push_back({load_set(folder.path, values, "", i, data.size(), options_of_data), folder.weight});
     }
     if (flag(values, "validation")) {
-      for (const std::string& folder : values["validation"].as<std::vector<std::string>>()) {
-        for (auto& song : dataset::load_songs(folder, options_of_data)) validation.push_back(std::move(song));
+      const auto& folders = values["validation"].as<std::vector<std::string>>();
+      for (size_t i = 0; i < folders.size(); ++i) {
+        for (auto& song : load_set(folders[i], values, "validation-", i, folders.size(), options_of_data)) {
+          validation.push_back(std::move(song));
+        }
       }
     }
   }
@@ -205,6 +254,7 @@ int run_validate(const std::vector<std::string>& arguments) {
   auto add = options.add_options();
   add("model", po::value<std::string>()->required(), "safetensors model");
   add("data", po::value<std::vector<std::string>>()->required()->composing(), "folder of songs; repeatable");
+  add_set_options(options, "data", "");
   add("quality", po::value<int>()->default_value(0), "codebooks kept, 0 = all");
   add("max-seconds", po::value<double>()->default_value(0), "read no more than this of each song, 0 = all");
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
@@ -221,12 +271,13 @@ int run_validate(const std::vector<std::string>& arguments) {
   runtime::ThreadPool pool(values["threads"].as<int>());
   nlohmann::ordered_json report = {{"model_id", runtime::to_hex(model->id())}, {"songs", nlohmann::json::array()}};
   const auto number = [](double value) { return std::isnan(value) ? nlohmann::json() : nlohmann::json(value); };
-  for (const std::string& folder : values["data"].as<std::vector<std::string>>()) {
+  const auto& data = values["data"].as<std::vector<std::string>>();
+  for (size_t i = 0; i < data.size(); ++i) {
     std::vector<dataset::Song> songs;
     {
       Progress progress("reading songs", quiet);
-      songs = dataset::load_songs(folder,
-                                  load_options(model->config(), values["max-seconds"].as<double>(), progress, quiet));
+      songs = load_set(data[i], values, "", i, data.size(),
+                       load_options(model->config(), values["max-seconds"].as<double>(), progress, quiet));
     }
     for (const dataset::Song& song : songs) {
       Progress progress(song.name, quiet);
