@@ -182,7 +182,7 @@ class CodesReport {
     report["swapped"] = {{"si_sdr_db", matrix_json(eval::swapped_sdr(data_, true))},
                          {"sdr_db", matrix_json(eval::swapped_sdr(data_, false))}};
     report["left_out"] = Json::array();
-    for (const eval::LeftOut& entry : data_.left_out) {
+    for (const eval::LeftOutExcerpt& entry : data_.left_out) {
       Json item = {{"track", entry.track}};
       if (!entry.source.empty()) item["source"] = entry.source;
       item["why"] = entry.why;

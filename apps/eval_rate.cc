@@ -127,7 +127,7 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
   }
 
   std::vector<eval::TrackRate> tracks;
-  std::vector<eval::LeftOut> left_out;
+  std::vector<eval::LeftOutMeasure> left_out;
   {
     Progress progress("rate", quiet);
     double num_done = 0;

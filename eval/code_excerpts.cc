@@ -191,7 +191,7 @@ CodeExcerpts collect_excerpts(const std::shared_ptr<const vqvae::Model>& model, 
     std::string names;
     for (int source : sounding) names += config.sources[static_cast<size_t>(source)];
     std::string why;
-    for (const LeftOut& entry : data.left_out) {
+    for (const LeftOutExcerpt& entry : data.left_out) {
       why += "; " + entry.track + (entry.source.empty() ? "" : ", " + entry.source) + ": " + entry.why;
       if (why.size() > 400) break;
     }

@@ -41,7 +41,7 @@ struct Excerpt {
   std::vector<double> si_sdr_db{}, sdr_db{};
 };
 
-struct LeftOut {
+struct LeftOutExcerpt {
   std::string track, source, why;  // source may be empty: the whole track
 };
 
@@ -57,7 +57,7 @@ struct CodeExcerpts {
   // Spectra of the true stem and of the sum of all decoded slots: log10 of the power in bands whose width grows with
   // frequency, less its mean over the bands, so that the level is not in it. [rows, kNumSoundBands]
   std::vector<float> original_bands, decoded_bands;
-  std::vector<LeftOut> left_out;
+  std::vector<LeftOutExcerpt> left_out;
 
   int64_t num_rows() const { return static_cast<int64_t>(excerpt_of_row.size()); }
   int source_of_row(int64_t row) const {

@@ -67,7 +67,9 @@ void put(std::vector<uint8_t>& out, uint64_t value, int num_bytes) {
   for (int i = 0; i < num_bytes; ++i) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
 }
 
-void put(std::vector<uint8_t>& out, std::string_view text) { out.insert(out.end(), text.begin(), text.end()); }
+void put(std::vector<uint8_t>& out, std::string_view text) {
+  for (const char c : text) out.push_back(static_cast<uint8_t>(c));
+}
 
 size_t num_segments(size_t packet_bytes) { return packet_bytes / 255 + 1; }
 

@@ -264,8 +264,8 @@ TrackRate measure_rate(const std::shared_ptr<const vqvae::Model>& model, const T
   return result;
 }
 
-std::vector<LeftOut> drop_incomplete(TrackRate& track, const std::vector<std::string>& sources) {
-  std::vector<LeftOut> left_out;
+std::vector<LeftOutMeasure> drop_incomplete(TrackRate& track, const std::vector<std::string>& sources) {
+  std::vector<LeftOutMeasure> left_out;
   std::vector<RatePoint*> points;
   for (auto* curve : {&track.levels, &track.opus, &track.opus_stems}) {
     for (RatePoint& point : *curve) points.push_back(&point);
@@ -540,7 +540,7 @@ constexpr const char* kDistanceHead = "     mel   mel(2)  LSD dB  SI-SDR";
 }  // namespace
 
 Json rate_json(const std::vector<TrackRate>& tracks, const std::vector<std::string>& sources,
-               const std::vector<LeftOut>& left_out) {
+               const std::vector<LeftOutMeasure>& left_out) {
   Json report = {{"sources", sources}, {"opus_version", opus_version()}, {"tracks", Json::array()}};
   for (const TrackRate& track : tracks) {
     Json json = {{"name", track.name}, {"seconds", track.seconds}, {"remarks", track.remarks}};
@@ -567,7 +567,7 @@ Json rate_json(const std::vector<TrackRate>& tracks, const std::vector<std::stri
   }
   report["summary"] = std::move(summary);
   report["left_out"] = Json::array();
-  for (const LeftOut& one : left_out) {
+  for (const LeftOutMeasure& one : left_out) {
     Json json = {{"track", one.track}};
     if (!one.source.empty()) json["source"] = one.source;
     if (!one.what.empty()) json["what"] = one.what;

@@ -63,7 +63,7 @@ struct RatePoint {
   std::vector<Distances> sources;  // [num_sources] or empty; all NaN for a source that is not measured
 };
 
-struct LeftOut {
+struct LeftOutMeasure {
   std::string track, source, what, why;  // source empty: the mixture; what: the distance, empty: all
 };
 
@@ -90,12 +90,12 @@ TrackRate measure_rate(const std::shared_ptr<const vqvae::Model>& model, const T
                        runtime::ThreadPool& pool);
 
 // Takes out of all points of a track the distances that one of them lacks, and tells of them.
-std::vector<LeftOut> drop_incomplete(TrackRate& track, const std::vector<std::string>& sources);
+std::vector<LeftOutMeasure> drop_incomplete(TrackRate& track, const std::vector<std::string>& sources);
 
 // The report but for its header, model and data: sources, tracks, summary (means, and ours beside Opus at matched rates),
 // left_out. `left_out` is what drop_incomplete() told and the tracks that could not be measured.
 Json rate_json(const std::vector<TrackRate>& tracks, const std::vector<std::string>& sources,
-               const std::vector<LeftOut>& left_out);
+               const std::vector<LeftOutMeasure>& left_out);
 
 // The plots of such a report: file name and SVG text.
 struct RatePlot {

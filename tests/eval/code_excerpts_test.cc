@@ -87,7 +87,7 @@ TEST_F(CodeExcerptsTest, TakesWhatSoundsAndOnlyThat) {
   EXPECT_EQ(data.gains.size(), static_cast<size_t>(rows * 4));
   EXPECT_EQ(data.original_bands.size(), static_cast<size_t>(rows * kNumSoundBands));
   std::string left_out;
-  for (const LeftOut& entry : data.left_out) left_out += entry.track + "/" + entry.source + ": " + entry.why + "\n";
+  for (const LeftOutExcerpt& entry : data.left_out) left_out += entry.track + "/" + entry.source + ": " + entry.why + "\n";
   EXPECT_THAT(left_out, HasSubstr("a/drums: no excerpt sounds above -50 dBFS"));
   EXPECT_THAT(left_out, HasSubstr("a/: other: no such file"));
   EXPECT_THAT(left_out, HasSubstr("b/: vocals: no such file"));

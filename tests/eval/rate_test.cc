@@ -390,7 +390,7 @@ TEST(RateJson, StemsOfSomeTracksOnlyAreNoRivalOfAll) {
   TrackRate a = made_up_track("a", 10, 1), b = made_up_track("b", 30, 5);
   b.opus_stems.clear();
   for (RatePoint& level : b.levels) level.sources.clear();
-  std::vector<LeftOut> left_out = drop_incomplete(b, sources);
+  std::vector<LeftOutMeasure> left_out = drop_incomplete(b, sources);
   EXPECT_EQ(left_out.back().what, "opus_stems");
   const Json report = rate_json({a, b}, sources, left_out);
   EXPECT_TRUE(report["summary"]["opus_stems"].empty());
