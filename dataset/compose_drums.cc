@@ -197,8 +197,8 @@ class Drummer {
       if (hit.key == kKick || hit.key == 35) plan_.kick_steps[static_cast<size_t>(bar)].push_back(hit.step);
     }
     std::ranges::sort(plan_.kick_steps[static_cast<size_t>(bar)]);
-    const auto repeated = std::ranges::unique(plan_.kick_steps[static_cast<size_t>(bar)]);
-    plan_.kick_steps[static_cast<size_t>(bar)].erase(repeated.begin(), repeated.end());
+    std::vector<int>& kicks = plan_.kick_steps[static_cast<size_t>(bar)];
+    kicks.erase(std::unique(kicks.begin(), kicks.end()), kicks.end());
     if (!plan_.plays(kDrums, bar)) return;
     if (is_final) {
       add(bar, 0, kKick, 108, section.energy);
@@ -267,9 +267,8 @@ class Drummer {
     std::ranges::stable_sort(hits, [](const Hit& a, const Hit& b) {
       return a.step != b.step ? a.step < b.step : a.key < b.key;
     });
-    const auto repeated =
-        std::ranges::unique(hits, [](const Hit& a, const Hit& b) { return a.step == b.step && a.key == b.key; });
-    hits.erase(repeated.begin(), repeated.end());
+    const auto is_same = [](const Hit& a, const Hit& b) { return a.step == b.step && a.key == b.key; };
+    hits.erase(std::unique(hits.begin(), hits.end(), is_same), hits.end());
   }
 
   void play_fill(int bar, int from, int energy, Dice& dice) {

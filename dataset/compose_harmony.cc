@@ -97,7 +97,6 @@ class ProgressionWriter {
  public:
   ProgressionWriter(const Style& style, const Key& key, const Meter& meter, Dice& dice)
       : style_(style),
-        key_(key),
         mode_(modes()[static_cast<size_t>(key.mode)]),
         bar_(meter.bar_ticks()),
         meter_(meter),
@@ -330,7 +329,6 @@ class ProgressionWriter {
   }
 
   const Style& style_;
-  const Key& key_;
   const Mode& mode_;
   int bar_;
   const Meter& meter_;
@@ -408,10 +406,11 @@ std::vector<Section> make_form(const Plan& plan, int num_bars, bool is_blues, Di
     }
     body.push_back(kind);
   }
-  for (size_t i = 0; used + outro < num_bars; ++i) {
+  for (size_t i = 0;; ++i) {
+    const int left = num_bars - outro - used;
+    if (left <= 0) break;
     // After the form's end it goes on from its second section.
     const SectionKind kind = body[i < body.size() ? i : 1 + (i - body.size()) % (body.size() - 1)];
-    const int left = num_bars - outro - used;
     const int count = std::min(bars[static_cast<size_t>(kind)], std::max(2, left / 2 * 2));
     add(kind, count);
   }
