@@ -35,11 +35,8 @@ struct Entry {
 };
 
 constexpr Entry kCommands[] = {
-    {"codes", apps::run_eval_codes},
-    {"rate", apps::run_eval_rate},
-    {"speed", apps::run_eval_speed},
-    {"report", apps::run_eval_report},
-    {"sdr", apps::run_eval_sdr},
+    {"sdr", apps::run_eval_sdr},     {"rate", apps::run_eval_rate},     {"speed", apps::run_eval_speed},
+    {"codes", apps::run_eval_codes}, {"report", apps::run_eval_report},
 };
 
 int run(const std::vector<std::string>& arguments) {
