@@ -18,10 +18,10 @@ Usage: vqeval <command> [options]
 
 Commands:
   sdr      how well the sources come back: BSSEval v4 as museval computes it, SI-SDR, plain SDR
-  codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
-  speed    real-time factors by stage, memory and start-up, beside opusenc and zstd
-  report   one page of what the others measured: tables, plots, examples to hear
   rate     what the codes take, part by part, and what they are worth, beside Opus
+  speed    real-time factors by stage, memory and start-up, beside opusenc and zstd
+  codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
+  report   one page of what the others measured: tables, plots, examples to hear
 
 "vqeval <command> --help" lists the options of a command; "vqeval --version" tells the version. eval/run.sh runs all of
 them and makes the report.
