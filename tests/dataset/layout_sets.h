@@ -148,7 +148,7 @@ inline std::string medleydb_metadata(const std::string& song, const std::string&
   int number = 1;
   for (const std::string& instrument : {std::string("drum set"), std::string("electric bass"), std::string("piano"),
                                         std::string("Main System"), std::string("violin"), last_instrument}) {
-    const std::string id = "0" + std::to_string(number++);
+    const std::string id = std::string("0").append(std::to_string(number++));
     text += "  S" + id + ":\n    component: ''\n    filename: " + song + "_STEM_" + id +
             ".wav\n    instrument: " + instrument + "\n    raw:\n      R01:\n        filename: " + song + "_RAW_" + id +
             "_01.wav\n        instrument: " + instrument + "\n";
