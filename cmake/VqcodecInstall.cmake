@@ -21,7 +21,7 @@ file(RELATIVE_PATH PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/vqcodec.pc.in ${PROJECT_BINARY_DIR}/vqcodec.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/vqcodec.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-foreach(program vqcodec vqtrain)
+foreach(program vqcodec vqdata vqeval vqtrain)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

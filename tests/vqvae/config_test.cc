@@ -57,6 +57,7 @@ TEST(Recipe, EveryShippedRecipeIsValid) {
   ASSERT_NE(root, nullptr);
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(root) + "/configs")) {
+    if (entry.is_directory()) continue;  // layouts and splits
     SCOPED_TRACE(entry.path().string());
     const train::Recipe recipe = train::load_recipe(entry.path().string());
     const train::Recipe again = parse_recipe(to_json(recipe), recipe.name, "again");
