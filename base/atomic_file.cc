@@ -1,7 +1,6 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,20 +20,6 @@ constexpr int kMaxNameTries = 100;
 constexpr size_t kMaxNameBytes = 200;  // of the target's name within the temporary one; a name has at most 255
 
 std::string reason(int error_number) { return std::strerror(error_number); }
-
-// Holds signals back while a file is made and registered, so that none falls between the two.
-class SignalBlock {
- public:
-  SignalBlock() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 [[noreturn]] void throw_exists(const std::string& path) {
   throw Error(ExitCode::kUsage, path + ": exists already; give another name, or --force to overwrite it");
@@ -71,7 +56,7 @@ AtomicFile::AtomicFile(const std::string& path, bool force) : path_(path), targe
   const std::filesystem::path target(target_path_);
   const std::string name = target.filename().string();
   if (name.empty()) throw Error(ExitCode::kIo, path + ": is the name of a directory; give the name of a file to write");
-  SignalBlock block;
+  const MakingFile making;
   for (int i = 0; i < kMaxNameTries && fd_ < 0; ++i) {
     std::string temporary(".");
     temporary.append(name, 0, kMaxNameBytes).append(".").append(std::to_string(getpid()));

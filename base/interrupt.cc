@@ -1,6 +1,6 @@
 #include "base/interrupt.h"
 
-#include <signal.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -22,10 +22,17 @@ struct Slot {
 static_assert(std::atomic<int>::is_always_lock_free, "the handler may use lock-free atomics only");
 
 Slot slots[kNumSlots];
+std::atomic_flag making_file;
+pid_t installed_by = 0;
 
 // Only async-signal-safe calls here.
 extern "C" void remove_files_and_end(int signal_number) {
   const pid_t self = getpid();
+  // Never cleared. A child made by fork() has no thread that would give it back.
+  if (self == installed_by) {
+    while (making_file.test_and_set(std::memory_order_acquire)) {
+    }
+  }
   for (Slot& slot : slots) {
     if (slot.state.load(std::memory_order_acquire) == kSet && slot.owner == self) unlink(slot.path);
   }
@@ -39,12 +46,25 @@ void install_interrupt_handler() {
   struct sigaction action = {};
   action.sa_handler = remove_files_and_end;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigemptyset(&action.sa_mask);
+  sigfillset(&action.sa_mask);  // one handler at a time in a thread
+  installed_by = getpid();
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before = {};
     if (sigaction(number, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) continue;
     sigaction(number, &action, nullptr);
   }
+}
+
+MakingFile::MakingFile() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before_);
+  while (making_file.test_and_set(std::memory_order_acquire)) sched_yield();
+}
+
+MakingFile::~MakingFile() {
+  making_file.clear(std::memory_order_release);
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
 int register_temporary_file(const std::string& path) {

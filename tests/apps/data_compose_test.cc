@@ -157,11 +157,14 @@ TEST(DataCompose, CtrlCLeavesWholeFilesOnlyAndTheRestCanFollow) {
   RunOptions options;
   options.program = vqdata();
   const pid_t child = start(arguments, options, dir / "out", dir / "err");
-  // Some songs, then the signal.
-  for (int i = 0; i < 3000; ++i) {
-    if (fs::exists(dir / "songs/song-000009.mid")) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  // Five whole songs, in whatever order the threads make them, then the signal.
+  const auto num_whole = [&] {
+    std::error_code none_yet;
+    return std::ranges::count_if(fs::directory_iterator(dir / "songs", none_yet), [](const fs::directory_entry& entry) {
+      return entry.path().extension() == ".mid" && entry.path().filename().string().starts_with("song-");
+    });
+  };
+  for (int i = 0; i < 3000 && num_whole() < 5; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   kill(child, SIGINT);
   EXPECT_EQ(wait_for(child).signal, SIGINT);
   size_t num_songs = 0;

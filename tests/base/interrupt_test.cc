@@ -6,6 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <string>
+#include <thread>
+#include <vector>
+
 #include "base/atomic_file.h"
 #include "tests/base/temp_dir.h"
 
@@ -46,6 +50,30 @@ TEST_P(InterruptTest, RemovesTemporaryFilesAndEndsByTheSignal) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Signals, InterruptTest, testing::Values(SIGINT, SIGTERM, SIGHUP));
+
+TEST(Interrupt, NoThreadMakesAFileBehindTheHandler) {
+  TempDir dir;
+  for (int round = 0; round < 40; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      install_interrupt_handler();
+      std::vector<std::thread> threads;
+      for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&, t] {
+          for (int i = 0;; ++i) AtomicFile file(dir / (std::to_string(t) + "-" + std::to_string(i)));
+        });
+      }
+      for (auto& thread : threads) thread.join();
+    }
+    for (int i = 0; i < 1000 && dir.list().empty(); ++i) usleep(1000);
+    usleep(static_cast<useconds_t>(100 * round));
+    kill(child, SIGINT);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << status;
+    ASSERT_THAT(dir.list(), testing::IsEmpty()) << round;
+  }
+}
 
 TEST(Interrupt, LeavesFilesOfTheParentAlone) {
   TempDir dir;
