@@ -74,7 +74,7 @@ install_museval() {
   say "installing museval $museval_version into $venv"
   [ -x "$venv/bin/pip" ] || python3 -m venv --clear "$venv"
   "$venv/bin/pip" --disable-pip-version-check install --quiet "museval==$museval_version" ||
-    fail "museval $museval_version could not be installed; SETUP=off tests without it"
+    say "museval $museval_version could not be installed: the comparison with it is left out"
 }
 
 what=${1:-demo}
