@@ -69,7 +69,9 @@ Scale::Scale(int window_samples, std::vector<Bank> banks) : window_(window_sampl
   sines_.resize(n);
   for (size_t i = 0; i < n; ++i) {
     shape_[i] = static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / window_));
-    for (int bit = 0; bit < num_bits; ++bit) reversed_[i] |= (i >> bit & 1U) << (num_bits - 1 - bit);
+    for (int bit = 0; bit < num_bits; ++bit) {
+      reversed_[i] |= static_cast<uint32_t>(i >> bit & 1U) << (num_bits - 1 - bit);
+    }
   }
   for (size_t half = 1; half < n; half *= 2) {
     for (size_t j = 0; j < half; ++j) {
