@@ -3,8 +3,7 @@
 
 Channel 10 is drums, notes played while their channel's program is 32-39 are bass, the rest is other. For every song a
 seeded choice of soundfont per group, transposition, tempo, reverb and level; the same seed gives the same files. Songs
-that are there already are skipped. Needs the commands fluidsynth and sox, and numpy for --synth-bass and
---drum-hits."""
+that are there already are skipped. Needs the commands fluidsynth and sox, and numpy for --synth-bass."""
 import argparse
 import concurrent.futures
 import math
@@ -135,11 +134,11 @@ def group_file(division, events, group, transpose, tempo, drum_kit):
     return num_notes, header + struct.pack(">4sI", b"MTrk", len(out)) + bytes(out)
 
 
-def timed_notes(division, events, group, tempo):
-    """[(start in seconds, length in seconds, key, velocity)] of the group."""
+def timed_bass_notes(division, events, tempo):
+    """[(start in seconds, length in seconds, key, velocity)] of the group bass."""
     second_per_tick, last_tick, now = 0.5 / division / tempo, 0, 0.0
     open_notes, notes = {}, []
-    for tick, status, payload, is_on in group_notes(events, group):
+    for tick, status, payload, is_on in group_notes(events, "bass"):
         now += (tick - last_tick) * second_per_tick
         last_tick = tick
         if status == 0xFF:
@@ -287,97 +286,6 @@ def render_synth_bass(notes, rng, transpose, seconds, pulsed, path):
         wet.replace(path)
 
 
-def beat_seconds(events, tempo):
-    """Length of a quarter at the song's first tempo."""
-    for _, _, status, payload in events:
-        if status == 0xFF and payload[0] == 0x51:
-            return int.from_bytes(payload[1:4], "big") * 1e-6 / tempo
-    return 0.5 / tempo
-
-
-# Which one-shot plays which General MIDI drum keys, by what its file name begins with.
-HIT_ROLES = (
-    ((35, 36), ("bd_", "drum_bass", "drum_heavy_kick", "elec_hollow_kick", "elec_soft_kick")),
-    ((37, 38, 39, 40), ("sn_", "drum_snare", "elec_snare", "elec_hi_snare", "elec_lo_snare", "elec_mid_snare", "perc_snap")),
-    ((42, 44, 46, 54, 69, 70, 82), ("hat_", "drum_cymbal_closed", "drum_cymbal_pedal", "elec_tick")),
-    ((51, 53, 59), ("ride_", "drum_cymbal_soft", "drum_cymbal_open")),
-    ((49, 52, 55, 57), ("drum_cymbal_hard", "drum_splash", "elec_cymbal")),
-    ((41, 43, 45, 47, 48, 50), ("drum_tom", "elec_fuzz_tom")),
-)
-
-
-def read_hit(path):
-    """float32 [n, 2] at 44.1 kHz, its peak at 1."""
-    import numpy as np
-
-    raw = subprocess.run(["sox", "-D", str(path), "-t", "f32", "-r", str(SAMPLE_RATE_HZ), "-c", "2", "-"], check=True,
-                         capture_output=True).stdout
-    hit = np.frombuffer(raw, np.float32).reshape(-1, 2)
-    return hit / max(1e-6, float(np.abs(hit).max()))
-
-
-def synth_kick(rng):
-    """A bass drum as drum machines make it: a sine whose pitch falls, under a decay, with a click. float32 [n, 2]."""
-    import numpy as np
-
-    t = np.arange(int(rng.uniform(0.12, 0.5) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    low_hz, drop = rng.uniform(36, 65), rng.uniform(0.8, 4)
-    fall, decay, hold = rng.uniform(0.015, 0.1), rng.uniform(0.03, 0.2), rng.uniform(0, 0.1)
-    phase = low_hz * (t + drop * fall * (1 - np.exp(-t / fall)))
-    level = np.exp(-np.maximum(0, t - hold) / decay) * np.minimum(1, t / rng.uniform(0.0005, 0.005))
-    level *= np.minimum(1, (t[-1] - t) / 0.01)
-    kick = np.sin(2 * math.pi * phase) * level
-    drive = rng.choice([0, rng.uniform(0.5, 4)])
-    if drive:
-        kick = np.tanh(kick * drive) / math.tanh(drive)
-    click = np.random.default_rng(rng.getrandbits(32)).standard_normal(len(t)) * np.exp(-t / rng.uniform(0.0005, 0.008))
-    kick = kick + click * 10 ** (rng.uniform(-50, -12) / 20)
-    return np.repeat(kick[:, None], 2, 1).astype(np.float32)
-
-
-def render_drum_hits(notes, rng, beat_seconds, seconds, folder, path):
-    """Plays the notes with one-shots of `folder`, a random one for each role (HIT_ROLES), or a synthesized bass drum. Some
-    songs have the bass drum on every beat instead of where the song has it, as dance music does."""
-    import numpy as np
-
-    num_samples = int(seconds * SAMPLE_RATE_HZ)
-    out = np.zeros((num_samples, 2), np.float32)
-    end = min(seconds, max(start for start, *_ in notes))
-    if rng.random() < 0.5:
-        notes = [note for note in notes if note[2] not in HIT_ROLES[0][0]]
-        notes += [(i * beat_seconds, 0.1, 36, 110) for i in range(int(end / beat_seconds))]
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".flac", ".wav"))
-    kit = {}
-    for keys, names in HIT_ROLES:
-        choice = [p for p in files if p.name.startswith(names)]
-        is_kick = 36 in keys
-        if is_kick and rng.random() < 0.7:
-            hit = synth_kick(rng)
-        elif choice:
-            hit = read_hit(rng.choice(choice))
-        else:
-            continue
-        speed = 2 ** (rng.uniform(-4, 4) / 12)
-        at = np.arange(int((len(hit) - 1) / speed)) * speed
-        hit = np.stack([np.interp(at, np.arange(len(hit)), hit[:, c]) for c in (0, 1)], 1)
-        decay = rng.choice([10, rng.uniform(0.05, 0.3)])
-        hit *= np.exp(-np.arange(len(hit)) / SAMPLE_RATE_HZ / decay)[:, None]
-        pan = 0 if is_kick else rng.gauss(0, 2)
-        hit *= 10 ** ((rng.uniform(-4, 2) if is_kick else rng.uniform(-22, -4)) / 20 + np.array([pan, -pan]) / 20)
-        kit.update(dict.fromkeys(keys, hit.astype(np.float32)))
-    for start, _, key, velocity in notes:
-        begin = int(start * SAMPLE_RATE_HZ)
-        if key not in kit or begin >= num_samples:
-            continue
-        hit = kit[key][:num_samples - begin]
-        out[begin:begin + len(hit)] += hit * (velocity / 127) ** 1.5
-    out *= 0.25 / max(1e-6, float(np.abs(out).max()))
-    drive = rng.choice([0, 0, rng.uniform(0.5, 2)])
-    if drive:
-        out = np.tanh(out * 4 * drive) * (0.25 / math.tanh(drive))
-    write_wav(path, out)
-
-
 def write_wav(path, samples):
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
@@ -423,11 +331,8 @@ def render(midi, options, fonts):
                 continue
             path = folder / f"{group}.raw.wav"
             if group == "bass" and rng.random() < options.synth_bass:
-                render_synth_bass(timed_notes(division, events, "bass", tempo), rng, transpose, options.max_seconds,
+                render_synth_bass(timed_bass_notes(division, events, tempo), rng, transpose, options.max_seconds,
                                   options.pulsed, path)
-            elif group == "drums" and options.drum_hits:
-                render_drum_hits(timed_notes(division, events, "drums", tempo), rng, beat_seconds(events, tempo),
-                                 options.max_seconds, options.drum_hits, path)
             else:
                 (folder / f"{group}.mid").write_bytes(data)
                 run("fluidsynth", "-q", "-n", "-i", "-F", path, "-T", "wav", "-O", "s16", "-r", SAMPLE_RATE_HZ, "-g", "0.2",
@@ -466,8 +371,6 @@ def main():
                         help="the synthesizer plays nothing but sub-basses in short pulses, as tuned bass drums do")
     parser.add_argument("--drum-kits", type=int, nargs="+", default=[], metavar="PROGRAM",
                         help="play the drums with one of these programs instead of the song's")
-    parser.add_argument("--drum-hits", type=pathlib.Path, metavar="DIR",
-                        help="play the drums with the one-shots of this folder (see HIT_ROLES) and synthesized bass drums")
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=GROUPS)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--max-seconds", type=float, default=75, help="length at which songs are cut (default 75)")
@@ -483,8 +386,7 @@ def main():
         for name in GROUPS if group == "all" else [group]:
             fonts[name].append(path)
     for group in options.groups:
-        if not fonts[group] and not (group == "bass" and options.synth_bass >= 1) and not (
-                group == "drums" and options.drum_hits):
+        if not fonts[group] and not (group == "bass" and options.synth_bass >= 1):
             parser.error(f"no --soundfont for {group}")
     options.out.mkdir(parents=True, exist_ok=True)
     num_failed = 0
