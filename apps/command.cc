@@ -67,6 +67,29 @@ std::vector<std::string> comma_list(const Values& values, const char* name) {
   return items;
 }
 
+int run_command(const std::string& program, const char* help, std::span<const CommandEntry> commands,
+                const std::vector<std::string>& arguments) {
+  if (arguments.empty()) {
+    std::fputs(help, stderr);
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (arguments[0] == "--help" || arguments[0] == "-h") {
+    print(help);
+    return 0;
+  }
+  if (arguments[0] == "--version") {
+    print(program + " " VQCODEC_VERSION "\n");
+    return 0;
+  }
+  std::string names;
+  for (const CommandEntry& command : commands) {
+    if (arguments[0] == command.name) return command.run({arguments.begin() + 1, arguments.end()});
+    names += (names.empty() ? "" : &command == &commands.back() ? " or " : ", ") + std::string(command.name);
+  }
+  throw Error(ExitCode::kUsage,
+              "unknown command \"" + arguments[0] + "\"; expected " + names + " (see " + program + " --help)");
+}
+
 void print(const std::string& output) {
   std::fwrite(output.data(), 1, output.size(), stdout);
   if (std::fflush(stdout) != 0) throw Error(ExitCode::kIo, "standard output cannot be written");

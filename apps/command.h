@@ -1,6 +1,7 @@
 // One command of a program: its options, its help, and the values that were given.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,18 @@ std::string text(const Values& values, const char* name);
 int threads(const Values& values);
 // Value of a list such as "bass,drums"; empty if not given. Throws Error(kUsage) for an empty name.
 std::vector<std::string> comma_list(const Values& values, const char* name);
+
+constexpr const char* kModelHelp = "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model";
+
+struct CommandEntry {
+  const char* name;
+  int (*run)(const std::vector<std::string>&);  // takes the arguments after the command's name, gives the exit code
+};
+
+// Runs the command that the first argument names; `help` is that of the program, which also has --version. Without an
+// argument the help goes to standard error, with exit code 1. Throws Error(kUsage) for a name that is not there.
+int run_command(const std::string& program, const char* help, std::span<const CommandEntry> commands,
+                const std::vector<std::string>& arguments);
 
 // To standard output, flushed. Throws Error(kIo): what is printed must arrive, a full disk or a closed pipe is an error.
 void print(const std::string& output);

@@ -423,8 +423,7 @@ int run_eval_codes(const std::vector<std::string>& arguments) {
   Command command("vqeval", "codes --data DIR [options]", 0, kExamples);
   auto add = command.options.add_options();
   add("data", po::value<std::string>(), "folder of tracks with their stems");
-  add("model", po::value<std::string>(),
-      "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model");
+  add("model", po::value<std::string>(), kModelHelp);
   add("out", po::value<std::string>(),
       "folder to write codes.json and the maps (SVG) to; it is made if it is not there");
   add("json", "print JSON instead of a table");

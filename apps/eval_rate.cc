@@ -64,8 +64,7 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
   Command command("vqeval", "rate --data DIR [options]", 0, kExamples);
   auto add = command.options.add_options();
   add("data", po::value<std::string>(), "folder of tracks");
-  add("model", po::value<std::string>(),
-      "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model");
+  add("model", po::value<std::string>(), kModelHelp);
   add("out", po::value<std::string>(),
       "folder to write rate.json and the plots (SVG) to; it is made if it is not there");
   add("json", "print JSON instead of tables");

@@ -324,8 +324,7 @@ int run_eval_sdr(const std::vector<std::string>& arguments) {
   Command command("vqeval", "sdr --data DIR | --reference DIR --estimate DIR [options]", 0, kExamples);
   auto add = command.options.add_options();
   add("data", po::value<std::string>(), "folder of tracks whose mixtures the model encodes");
-  add("model", po::value<std::string>(),
-      "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model");
+  add("model", po::value<std::string>(), kModelHelp);
   add("reference", po::value<std::string>(), "folder of tracks with the true sources");
   add("estimate", po::value<std::string>(), "folder of the same tracks with estimates of the sources");
   add("sources", po::value<std::string>(),

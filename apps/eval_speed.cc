@@ -189,8 +189,7 @@ int run_eval_speed(const std::vector<std::string>& arguments) {
   Command command("vqeval", "speed --data DIR [options]", 0, kExamples);
   auto add = command.options.add_options();
   add("data", po::value<std::string>(), "folder of tracks with a mixture or stems");
-  add("model", po::value<std::string>(),
-      "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model");
+  add("model", po::value<std::string>(), kModelHelp);
   add("out", po::value<std::string>(), "folder to write speed.json to; it is made if it is not there");
   add("json", "print JSON instead of a table");
   add("compare", po::value<std::string>(), "JSON report of another build, to print ratios to");

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
 #include <cstdio>
 
+#include "base/format.h"
 #include "base/progress.h"
 #include "codec/vqc_format.h"
 #include "runtime/sha256.h"
@@ -35,16 +35,6 @@ class SourceStream final : public codec::ByteStream {
   const codec::ByteSource& source_;
   uint64_t position_ = 0;
 };
-
-void append(std::string& text, const char* format, ...) __attribute__((format(printf, 2, 3)));
-void append(std::string& text, const char* format, ...) {
-  char line[512];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(line, sizeof line, format, arguments);
-  va_end(arguments);
-  text += line;
-}
 
 // Sum over all segments of what each codebook costs, [num_sources][num_codebooks].
 std::vector<codec::CodebookBits> count_bits(const codec::VqcReader& reader, const std::string& name,

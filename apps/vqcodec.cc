@@ -44,8 +44,6 @@ Examples:
 Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model missing or of another file, 5 internal.
 )";
 
-constexpr const char* kModelHelp = "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model";
-
 constexpr const char* kEncodeExamples = R"(
 IN is any audio file (WAV, FLAC, Ogg, Opus, MP3, M4A, ...) at any sample rate, mono or stereo; "-" is standard input.
 
@@ -85,7 +83,7 @@ Examples:
   vqcodec verify --quiet archive/*.vqc
 )";
 
-using apps::comma_list, apps::flag, apps::print, apps::text, apps::threads, apps::Values;
+using apps::comma_list, apps::flag, apps::kModelHelp, apps::print, apps::text, apps::threads, apps::Values;
 
 void warn(const std::string& text) { std::cerr << "vqcodec: " << text << std::endl; }
 
@@ -227,27 +225,10 @@ int run_verify(const std::vector<std::string>& arguments) {
   return exit_code;
 }
 
-int run(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) {
-    std::cerr << kHelp;
-    return static_cast<int>(ExitCode::kUsage);
-  }
-  if (arguments[0] == "--help" || arguments[0] == "-h") {
-    print(kHelp);
-    return 0;
-  }
-  if (arguments[0] == "--version") {
-    print("vqcodec " VQCODEC_VERSION "\n");
-    return 0;
-  }
-  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  if (arguments[0] == "encode") return run_encode(rest);
-  if (arguments[0] == "decode") return run_decode(rest);
-  if (arguments[0] == "info") return run_info(rest);
-  if (arguments[0] == "verify") return run_verify(rest);
-  throw Error(ExitCode::kUsage,
-              "unknown command \"" + arguments[0] + "\"; expected encode, decode, info or verify (see vqcodec --help)");
-}
+constexpr apps::CommandEntry kCommands[] = {{"encode", run_encode},
+                                            {"decode", run_decode},
+                                            {"info", run_info},
+                                            {"verify", run_verify}};
 
 // A model is touched as soon as it is loaded, and faults of 4 KiB pages took half the time to the first byte. So the
 // heap begins with a stretch of huge pages, where the system has them for the asking; none is in memory until used.
@@ -269,5 +250,7 @@ int main(int argc, char** argv) {
   use_huge_pages();
   install_interrupt_handler();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other
-  return guarded_main("vqcodec", [&] { return run(std::vector<std::string>(argv + 1, argv + argc)); });
+  return guarded_main("vqcodec", [&] {
+    return apps::run_command("vqcodec", kHelp, kCommands, std::vector<std::string>(argv + 1, argv + argc));
+  });
 }

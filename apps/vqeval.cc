@@ -1,10 +1,8 @@
 // vqeval: measures models and files, and puts what was measured on one page.
 #include <csignal>
-#include <iostream>
 
 #include "apps/command.h"
 #include "apps/eval_commands.h"
-#include "base/error.h"
 #include "base/interrupt.h"
 #include "base/main_guard.h"
 
@@ -29,39 +27,17 @@ them and makes the report.
 Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model missing or wrong, 5 internal.
 )";
 
-struct Entry {
-  const char* name;
-  int (*run)(const std::vector<std::string>&);
-};
-
-constexpr Entry kCommands[] = {
+constexpr apps::CommandEntry kCommands[] = {
     {"sdr", apps::run_eval_sdr},     {"rate", apps::run_eval_rate},     {"speed", apps::run_eval_speed},
     {"codes", apps::run_eval_codes}, {"report", apps::run_eval_report},
 };
-
-int run(const std::vector<std::string>& arguments) {
-  if (arguments.empty()) {
-    std::cerr << kHelp;
-    return static_cast<int>(ExitCode::kUsage);
-  }
-  if (arguments[0] == "--help" || arguments[0] == "-h") {
-    apps::print(kHelp);
-    return 0;
-  }
-  if (arguments[0] == "--version") {
-    apps::print("vqeval " VQCODEC_VERSION "\n");
-    return 0;
-  }
-  for (const Entry& entry : kCommands) {
-    if (arguments[0] == entry.name) return entry.run({arguments.begin() + 1, arguments.end()});
-  }
-  throw Error(ExitCode::kUsage, "unknown command \"" + arguments[0] + "\"; see vqeval --help");
-}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   install_interrupt_handler();
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error like any other
-  return guarded_main("vqeval", [&] { return run(std::vector<std::string>(argv + 1, argv + argc)); });
+  return guarded_main("vqeval", [&] {
+    return apps::run_command("vqeval", kHelp, kCommands, std::vector<std::string>(argv + 1, argv + argc));
+  });
 }

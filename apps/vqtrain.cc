@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/command.h"
 #include "apps/options.h"
 #include "base/error.h"
 #include "base/main_guard.h"
@@ -22,6 +23,7 @@ namespace {
 
 namespace po = boost::program_options;
 using namespace vqcodec;
+using apps::flag;
 using vqvae::train::Precision;
 
 constexpr const char* kHelp = R"(vqtrain trains the models of vqcodec.
@@ -73,8 +75,6 @@ bool has_fast_bfloat16() {
 #endif
   return false;
 }
-
-bool flag(const po::variables_map& values, const char* name) { return values.count(name) > 0; }
 
 void add_set_options(po::options_description& options, const std::string& folders, const std::string& prefix) {
   auto add = options.add_options();

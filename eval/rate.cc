@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdarg>
 #include <cstdio>
 #include <limits>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/progress.h"
 #include "codec/vqc_format.h"
 #include "codec/vqc_writer.h"
@@ -76,17 +76,6 @@ class BitPacker {
 };
 
 double kbit_per_second(double bytes, double seconds) { return seconds > 0 ? bytes * 8e-3 / seconds : kNan; }
-
-// The format of a table's line.
-void append(std::string& text, const char* format, ...) __attribute__((format(printf, 2, 3)));
-void append(std::string& text, const char* format, ...) {
-  char line[512];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(line, sizeof line, format, arguments);
-  va_end(arguments);
-  text += line;
-}
 
 bool is_silent(std::span<const float> signal) {
   return std::ranges::all_of(signal, [](float value) { return value == 0; });
