@@ -9,5 +9,6 @@ namespace vqcodec::apps {
 int run_data_check(const std::vector<std::string>& arguments);
 int run_data_compose(const std::vector<std::string>& arguments);
 int run_data_layouts(const std::vector<std::string>& arguments);
+int run_data_pack(const std::vector<std::string>& arguments);
 
 }  // namespace vqcodec::apps

@@ -18,6 +18,7 @@ Commands:
   check      prove a set of songs: lengths, levels, sums, duplicates, licences
   compose    write new songs as MIDI, with their chords, beats and sections
   layouts    list the layouts in which sets of songs are read, or print one
+  pack       pack folders of songs into a few large files that are read at random
 
 "vqdata <command> --help" lists the options of a command; "vqdata --version" tells the version.
 
@@ -28,6 +29,7 @@ constexpr apps::CommandEntry kCommands[] = {
     {"check", apps::run_data_check},
     {"compose", apps::run_data_compose},
     {"layouts", apps::run_data_layouts},
+    {"pack", apps::run_data_pack},
 };
 
 }  // namespace

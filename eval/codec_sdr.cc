@@ -61,14 +61,14 @@ SongSdr codec_sdr(const std::shared_ptr<const vqvae::Model>& model, const datase
                          });
   vqvae::Encoder encoder(model, {.num_codebooks = options.num_codebooks}, pool,
                          [&](const std::vector<codec::SourceSegment>& segment) { decoder.push(segment); });
-  const auto stem_value = [&](size_t source, size_t i) {
-    return song.stems[source].empty() ? 0.0f : static_cast<float>(song.stems[source][i]) / 32768.0f;
-  };
   std::vector<float> block;
+  std::vector<int16_t> stem;
   for (size_t at = 0; at < num_values; at += block.size()) {
     block.assign(std::min<size_t>(1 << 18, num_values - at), 0.0f);
-    for (size_t i = 0; i < block.size(); ++i) {
-      for (size_t s = 0; s < num_sources; ++s) block[i] += stem_value(s, at + i);
+    stem.resize(block.size());
+    for (size_t s = 0; s < num_sources; ++s) {
+      song.read(s, static_cast<int64_t>(at / 2), stem);
+      for (size_t i = 0; i < block.size(); ++i) block[i] += static_cast<float>(stem[i]) / 32768.0f;
     }
     encoder.push(block);
     if (options.on_progress) options.on_progress(static_cast<double>(at) / static_cast<double>(num_values));
@@ -81,8 +81,10 @@ SongSdr codec_sdr(const std::shared_ptr<const vqvae::Model>& model, const datase
   int num_sounding = 0;
   for (size_t s = 0; s < num_sources; ++s) {
     decoded[s].resize(num_values);
+    stem.resize(num_values);
+    song.read(s, 0, stem);
     for (size_t i = 0; i < num_values; ++i) {
-      reference[i] = stem_value(s, i);
+      reference[i] = static_cast<float>(stem[i]) / 32768.0f;
       mixture[i] += reference[i];
       decoded_mixture[i] += decoded[s][i];
     }

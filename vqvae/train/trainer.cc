@@ -403,10 +403,10 @@ struct Trainer::State {
         if (frames < window) break;
         Tensor samples = torch::zeros({1, num_sources, 2, (frames + 1) * hop});
         for (int64_t s = 0; s < num_sources; ++s) {
-          const auto& stem = song.stems[static_cast<size_t>(s)];
-          if (stem.empty()) continue;
-          const Tensor packed =
-              torch::from_blob(const_cast<int16_t*>(stem.data()) + 2 * start, {(frames + 1) * hop, 2}, torch::kInt16);
+          if (!song.has(static_cast<size_t>(s))) continue;
+          const Tensor packed = torch::empty({(frames + 1) * hop, 2}, torch::kInt16);
+          song.read(static_cast<size_t>(s), start,
+                    {packed.data_ptr<int16_t>(), 2 * static_cast<size_t>((frames + 1) * hop)});
           samples[0][s].copy_(packed.to(torch::kFloat32).t() / 32768.0);
         }
         const Spectra spectra = this->spectra(samples.to(device));
