@@ -58,6 +58,9 @@ struct ModelConfig {
   int quantizer_in() const {
     return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * codebook_size;
   }
+  // Per frame, what the encoder's network gets: log powers of the mixture for masks; to find codes by itself, and so the
+  // waveform, also coefficients with their signs.
+  int encoder_in() const { return 4 * num_bands() + (encoder_kind == EncoderKind::kDirect ? 2 * num_code_bins : 0); }
   // Per source and frame, what the decoder gets: the sum of the entries, or the entries one after another.
   int quantizer_out() const { return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * code_dim; }
 

@@ -96,7 +96,8 @@ struct Encoder::State {
   // Transforms and masks `count` frames that are complete in `samples`.
   void process_frames(int64_t count) {
     if (count == 0) return;
-    std::vector<float> features(static_cast<size_t>(count * 4 * num_bands));
+    const int64_t width = config.encoder_in();
+    std::vector<float> features(static_cast<size_t>(count * width));
     float* rows = spectra.append(count);
     const int64_t grain = (count + pool.size() - 1) / pool.size();  // one transform a thread: its tables take time
     pool.parallel_for(count, grain, [&](int64_t begin, int64_t end) {
@@ -108,7 +109,12 @@ struct Encoder::State {
           for (int64_t i = 0; i < 2 * hop; ++i) channel[static_cast<size_t>(i)] = from[2 * i];
           transform.forward(channel.data(), rows + t * 2 * hop + c * hop, mdst.data() + c * hop);
         }
-        mixture_features(rows + t * 2 * hop, mdst.data(), features.data() + t * 4 * num_bands);
+        const float* mdct = rows + t * 2 * hop;
+        mixture_features(mdct, mdst.data(), features.data() + t * width);
+        if (masks) continue;
+        std::copy_n(mdct, 2 * hop, channel.data());
+        swap_mid_side(channel.data(), hop);
+        analysis_features(channel.data(), features.data() + t * width + 4 * num_bands);
       }
     });
     samples.erase(samples.begin(), samples.begin() + 2 * count * hop);

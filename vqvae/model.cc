@@ -41,7 +41,7 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   const bool masks = config.encoder_kind == EncoderKind::kMasks;
   const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
   const int encoder_out = masks ? num_sources * 2 * config.num_bands() : num_sources * config.quantizer_in();
-  model->encoder_.emplace(file, "encoder", config.encoder, 4 * config.num_bands(), encoder_out, 0);
+  model->encoder_.emplace(file, "encoder", config.encoder, config.encoder_in(), encoder_out, 0);
   std::vector<float> analysis_basis;
   if (masks) {
     model->analysis_.emplace(file, "analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(),

@@ -103,7 +103,7 @@ runtime::SafetensorsWriter make_model(const ModelConfig& config, uint64_t seed, 
   const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
   const int64_t num_sources = config.num_sources(), size = 2 * config.hop_samples;
   const int64_t dim = config.code_dim, out = config.quantizer_out();
-  builder.add_stack("encoder", config.encoder, 4 * config.num_bands(),
+  builder.add_stack("encoder", config.encoder, config.encoder_in(),
                     num_sources * (masks ? 2 * config.num_bands() : config.quantizer_in()), 0);
   if (masks) {
     builder.add_stack("analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(), num_sources);

@@ -185,7 +185,8 @@ TEST_P(TrainerOfKind, OneBatchOverfits) {
   Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
   TrainConfig& t = recipe.training;
   t.separation_steps = t.unquantized_steps = 0;
-  t.joint_steps = 150;
+  const int num_steps = 200;
+  t.joint_steps = num_steps;
   t.batch_size = 1;
   t.learning_rate = 1e-2;
   t.basis_learning_rate_ratio = 0.3;
@@ -208,14 +209,16 @@ TEST_P(TrainerOfKind, OneBatchOverfits) {
   for (auto& active : training_[0].songs[0].active_frames) active = {0};
   const auto trainer = make(recipe, "one");
   double first = 0, last = 0;
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < num_steps; ++i) {
     const double loss = trainer->step();
     if (i < 5) first += loss / 5;
-    if (i >= 145) last += loss / 5;
+    if (i >= num_steps - 5) last += loss / 5;
   }
-  // The terms are energies of the error over those of the sources. A network with masks and residual codes begins as a
-  // transform codec, set to these very songs, and has less to learn.
-  const double factor = recipe.model.encoder_kind == EncoderKind::kMasks ? 2 : 10;
+  // The terms are energies of the error over those of the sources. What begins set to these very songs, as a transform
+  // codec or by regression, has less to learn.
+  const bool masks = recipe.model.encoder_kind == EncoderKind::kMasks;
+  const bool gumbel = recipe.model.quantizer_kind == QuantizerKind::kGumbel;
+  const double factor = masks ? 2 : gumbel ? 5 : 10;
   EXPECT_LT(last, first / factor) << "first " << first;
 }
 
@@ -302,6 +305,30 @@ TEST_F(TrainerTest, LossTermsAreThoseOfThePaper) {
   EXPECT_FALSE(no_stft.contains("select_stft"));
   EXPECT_ERROR(terms(0.5, {.select = 0, .complement = 0, .select_stft = 0, .complement_stft = 0}, "nothing"),
                ExitCode::kBadFile, HasSubstr("every weight is 0"));
+}
+
+TEST_F(TrainerTest, CodesOfADirectGumbelEncoderTellOfTheirInputFromTheStart) {
+  // One step at a learning rate of 0: what the fit alone gives, on a song that it has not seen.
+  Recipe recipe = small_recipe(EncoderKind::kDirect, QuantizerKind::kGumbel);
+  recipe.model.encoder.width = 64;
+  TrainConfig& t = recipe.training;
+  t.fit_items = 128;
+  t.kmeans_iterations = 10;
+  t.learning_rate = 0;
+  t.nested_dropout = 0;
+  t.joint_steps = t.log_every = t.validate_every = 1;
+  make(recipe, "run")->run();
+  const auto log = log_of("run");
+  EXPECT_GT(log[0]["perplexity_first"], 0.3 * recipe.model.codebook_size);
+  EXPECT_GT(log[0]["perplexity_last"], 0.3 * recipe.model.codebook_size);
+  ASSERT_EQ(log[1]["kind"], "validation");
+  EXPECT_GT(log[1]["mixture"], 3);
+  EXPECT_GT(log[1]["drums"], 2);  // the louder one
+  EXPECT_GT(log[1]["bass"], 0);
+  // A network without room for the fit starts as it is, and trains.
+  recipe.model.encoder.width = 8;
+  recipe.training.learning_rate = 1e-3;
+  EXPECT_GT(make(recipe, "narrow")->step(), 0);
 }
 
 TEST_F(TrainerTest, AStopIsACheckpoint) {

@@ -143,7 +143,7 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
   const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
   const int num_outputs = masks ? static_cast<int>(num_sources) * 2 * config.num_bands()
                                 : static_cast<int>(num_sources) * config.quantizer_in();
-  encoder = register_module("encoder", Stack(config.encoder, 4 * config.num_bands(), num_outputs, 0, masks));
+  encoder = register_module("encoder", Stack(config.encoder, config.encoder_in(), num_outputs, 0, masks));
   if (masks) {
     // With a linear path beside it the network starts at zero.
     analysis = register_module("analysis", Stack(config.analysis, 2 * config.num_code_bins, config.quantizer_in(),
@@ -194,11 +194,17 @@ Tensor NetworkImpl::mixture_features(const Tensor& mdct, const Tensor& mdst) con
   return (torch::log10(bands + kLogFloor) * 0.5 + 2.0).flatten(-2);
 }
 
+Tensor NetworkImpl::encoder_features(const Tensor& mdct, const Tensor& mdst) const {
+  const Tensor powers = mixture_features(mdct, mdst);
+  if (config.encoder_kind == EncoderKind::kMasks) return powers;
+  return torch::cat({powers, analysis_features(swap_mid_side(mdct.transpose(1, 2)))}, -1);
+}
+
 Tensor NetworkImpl::separate(const Tensor& mdct, const Tensor& mdst) {
   const int64_t num_sources = config.num_sources(), fine = config.num_fine_bins;
   Tensor logits;
   {
-    const Tensor features = mixture_features(mdct, mdst);
+    const Tensor features = encoder_features(mdct, mdst);
     AutocastRegion region(autocast, features.device());
     logits = encoder(features);
   }
@@ -242,7 +248,7 @@ Analysis NetworkImpl::analyse(const Tensor& estimates) {
 Analysis NetworkImpl::encode(const Tensor& mdct, const Tensor& mdst) {
   if (config.encoder_kind == EncoderKind::kMasks) return analyse(separate(mdct, mdst));
   Analysis result;
-  const Tensor features = mixture_features(mdct, mdst);
+  const Tensor features = encoder_features(mdct, mdst);
   AutocastRegion region(autocast, features.device());
   result.latents = encoder(features).unflatten(-1, {config.num_sources(), config.quantizer_in()}).transpose(1, 2);
   result.scale = torch::ones({mdct.size(0), config.num_sources()}, mdct.options());

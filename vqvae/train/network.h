@@ -83,6 +83,8 @@ struct NetworkImpl : torch::nn::Module {
   // mdct, mdst: [B, 2, T, N] of the mixture's left and right -> features [B, T, 4 * num_bands]: log power per band of
   // left, right, mid and side.
   Tensor mixture_features(const Tensor& mdct, const Tensor& mdst) const;
+  // What the encoder's network sees, [B, T, encoder_in]: for a direct encoder also the mixture's signed features.
+  Tensor encoder_features(const Tensor& mdct, const Tensor& mdst) const;
   // -> estimates [B, S, T, 2, N]. Masks only.
   Tensor separate(const Tensor& mdct, const Tensor& mdst);
   // Estimates -> scale and latents. Masks only.
@@ -93,7 +95,7 @@ struct NetworkImpl : torch::nn::Module {
   // [B, S, T, quantizer_out] and scale [B, S] -> MDCT of left and right of each source, [B, S, T, 2, N].
   Tensor decode(const Tensor& values, const Tensor& scale);
 
-  // Mid and side, normalised and compressed: the input of the analysis network, [B, S, T, 2 * num_code_bins].
+  // Mid and side [..., 2, N], compressed: the input of the analysis network, [..., 2 * num_code_bins].
   Tensor analysis_features(const Tensor& normalised_mid_side) const;
 
   const ModelConfig config;

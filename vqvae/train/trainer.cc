@@ -13,6 +13,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "vqvae/train/fit.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
 
@@ -32,35 +33,12 @@ constexpr uint64_t kFitStream = uint64_t{1} << 40;
 constexpr uint64_t kStepStream = uint64_t{1} << 41;
 constexpr int64_t kChunkFrames = 430;     // of validation songs, about 10 s
 constexpr double kSoundingRms = 0.00316;  // windows under -50 dBFS are left out of the SDR
-constexpr int kMaxFitRows = 65536;        // rows that k-means sees per source
 
 double median(std::vector<double> values) {
   if (values.empty()) return std::nan("");
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
-}
-
-// Residual k-means of one source: entries of each codebook, from rows [R, D]. Returns [H, m, D] and counts [H, m].
-std::pair<Tensor, Tensor> fit_codebooks(Tensor rows, int num_codebooks, int size, int iterations) {
-  std::vector<Tensor> all_entries, all_counts;
-  for (int h = 0; h < num_codebooks; ++h) {
-    Tensor entries = rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
-    Tensor counts;
-    for (int i = 0; i < iterations; ++i) {
-      const Tensor index = nearest_entries(rows, entries).to(rows.device());
-      counts = torch::bincount(index, {}, size).to(torch::kFloat32);
-      const Tensor sums = torch::zeros_like(entries).index_add_(0, index, rows);
-      const Tensor fresh = rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
-      const Tensor empty = (counts < 0.5).unsqueeze(1);
-      // Empty entries go to random rows, except in the last round, whose counts must belong to the entries.
-      entries = torch::where(empty, i + 1 < iterations ? fresh : entries, sums / counts.unsqueeze(1).clamp_min(1));
-    }
-    rows = rows - entries.index_select(0, nearest_entries(rows, entries).to(rows.device()));
-    all_entries.push_back(entries);
-    all_counts.push_back(counts);
-  }
-  return {torch::stack(all_entries), torch::stack(all_counts)};
 }
 
 double perplexity(const Tensor& codes, int size) {
@@ -149,12 +127,6 @@ struct Trainer::State {
         std::async(std::launch::async, [this, at = step + 1] { return draw_batch(static_cast<uint64_t>(at)); });
     return batch.to(device);
   }
-
-  struct Spectra {
-    Tensor sources;         // [B, S, T, 2, N]
-    Tensor mdct, mdst;      // of the mixture, [B, 2, T, N]
-    Tensor mixture_energy;  // [B, T]
-  };
 
   Spectra spectra(const Tensor& batch) const {
     torch::NoGradGuard no_grad;
@@ -301,72 +273,18 @@ struct Trainer::State {
     return t.temperature_start * std::pow(t.temperature_end / t.temperature_start, std::clamp(done, 0.0, 1.0));
   }
 
-  // Sets the linear paths to the KLT of single sources and estimates, and the codebooks to residual k-means.
-  // Gumbel codebooks learn by gradient alone.
   void fit() {
     fitted = true;
-    if (model().quantizer_kind != QuantizerKind::kResidual) return;
-    torch::NoGradGuard no_grad;
-    network->eval();
+    const FitInput input{[&](int64_t index) {
+                           return spectra(draw_batch(kFitStream + static_cast<uint64_t>(index)).to(device));
+                         },
+                         (training().fit_items + training().batch_size - 1) / training().batch_size,
+                         [&](const std::string& text) { log(text); }};
     torch::manual_seed(training().seed);
-    const bool masks = model().encoder_kind == EncoderKind::kMasks;
-    const int64_t num_sources = model().num_sources(), size = 2 * model().hop_samples;
-    const int64_t num_batches = (training().fit_items + training().batch_size - 1) / training().batch_size;
-    const auto normalised_inputs = [&](int64_t batch_index) {
-      const Spectra spectra = this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(batch_index)).to(device));
-      return std::pair{spectra.sources, network->separate(spectra.mdct, spectra.mdst)};
-    };
-    if (masks) {
-      log("fitting the KLT of " + std::to_string(num_batches * training().batch_size) + " items");
-      Tensor covariance = torch::zeros({num_sources, size, size}, torch::TensorOptions().device(device));
-      for (int64_t i = 0; i < num_batches; ++i) {
-        const auto [sources, estimates] = normalised_inputs(i);
-        for (const Tensor& input : {sources, estimates}) {
-          const Tensor level = input.square().mean({2, 3, 4}, true).sqrt();
-          const Tensor normal = swap_mid_side(torch::where(level > 1e-4, input / level, torch::zeros_like(input)));
-          const Tensor rows = normal.transpose(0, 1).flatten(1, 2).flatten(-2);  // [S, B T, 2N]
-          covariance.baddbmm_(rows.transpose(1, 2), rows);
-        }
-      }
-      for (int64_t s = 0; s < num_sources; ++s) {
-        const auto [values, vectors] = torch::linalg_eigh(covariance[s].to(torch::kFloat64).cpu());
-        const Tensor top = vectors.narrow(1, size - model().code_dim, model().code_dim).flip(1).to(torch::kFloat32);
-        network->analysis_basis[s].copy_(top.t());
-        network->synthesis_basis[s].copy_(top);
-      }
-    }
-    log("fitting the codebooks by k-means");
-    std::vector<std::vector<Tensor>> rows(static_cast<size_t>(num_sources));
-    for (int64_t i = 0; i < num_batches; ++i) {
-      std::vector<Tensor> latents;
-      if (masks) {
-        const auto [sources, estimates] = normalised_inputs(i);
-        for (const Tensor& input : {sources, estimates}) latents.push_back(network->analyse(input).latents);
-      } else {
-        const Spectra spectra = this->spectra(draw_batch(kFitStream + static_cast<uint64_t>(i)).to(device));
-        latents.push_back(network->encode(spectra.mdct, spectra.mdst).latents);
-      }
-      for (const Tensor& latent : latents) {
-        for (int64_t s = 0; s < num_sources; ++s) {
-          const Tensor flat = latent.select(1, s).reshape({-1, model().code_dim});
-          rows[static_cast<size_t>(s)].push_back(flat.index({flat.square().sum(1) > 0}));
-        }
-      }
-    }
-    const double rows_per_step = static_cast<double>(training().batch_size * training().crop_frames);
-    for (int64_t s = 0; s < num_sources; ++s) {
-      Tensor all = torch::cat(rows[static_cast<size_t>(s)]);
-      if (all.size(0) < 1)
-        throw Error(ExitCode::kBadFile, "source " + model().sources[static_cast<size_t>(s)] +
-                                            " is silent in all the items drawn for fitting");
-      if (all.size(0) > kMaxFitRows)
-        all = all.index_select(0, torch::randperm(all.size(0)).narrow(0, 0, kMaxFitRows).to(device));
-      const auto [entries, counts] =
-          fit_codebooks(all, model().num_codebooks, model().codebook_size, training().kmeans_iterations);
-      const Tensor per_step = counts.clamp_min(0.1) * (rows_per_step / static_cast<double>(all.size(0)));
-      network->codebooks[s].copy_(entries);
-      network->code_counts[s].copy_(per_step);
-      network->code_sums[s].copy_(entries * per_step.unsqueeze(-1));
+    if (model().quantizer_kind == QuantizerKind::kResidual) {
+      fit_residual(*network, training(), input);
+    } else if (model().encoder_kind == EncoderKind::kDirect) {
+      fit_gumbel(*network, training(), input);
     }
   }
 
