@@ -20,17 +20,16 @@
 namespace vqcodec::dataset {
 
 inline constexpr int kSungHz = 44100;
-inline constexpr double kMaxSungSeconds = 2 * 3600.0;  // a melody's end
+inline constexpr double kMaxSungSeconds = 3600.0;  // a melody's end
+inline constexpr double kMinSungSeconds = 0.04, kMaxSungNoteSeconds = 20;
+inline constexpr double kMinSungKey = 33, kMaxSungKey = 91;  // 55 Hz to 1568 Hz
 
 struct SungNote {
   double start_seconds = 0;     // at least 0
-  double duration_seconds = 0;  // at least 0; notes under kMinSungSeconds are left out
-  double midi_key = 60;         // 0 to 127, fractions are sung; beyond kMinSungKey to kMaxSungKey moved by octaves
+  double duration_seconds = 0;  // at least 0; from kMinSungSeconds on sung, up to kMaxSungNoteSeconds
+  double midi_key = 60;         // 0 to 127, with fractions; moved by octaves into kMinSungKey to kMaxSungKey
   int velocity = 90;            // 1 to 127
 };
-
-inline constexpr double kMinSungSeconds = 0.04;
-inline constexpr double kMinSungKey = 33, kMaxSungKey = 91;  // 55 Hz to 1568 Hz
 
 // A second part that sings the same words.
 struct SungHarmony {
@@ -57,6 +56,7 @@ struct VoiceOptions {
   double double_gain_db = -7;     // -60 to 12
   double width = 0.7;             // 0 to 1: how far to the sides the doubles are
   std::vector<SungHarmony> harmonies{};  // at most 4
+  double harmony_share = 1.0;            // 0 to 1: of the phrases; those of one melody alike
   // The scale that harmonies keep to: the major scale on this pitch class (0 = C; that of a minor key is 3 above its
   // tonic). -1: the one that holds most of the melody.
   int scale_tonic = -1;
@@ -84,7 +84,7 @@ class Singer {
   // order; of those that start together the highest is sung, and one that runs into the next ends there.
   //
   // The same notes, options, seed and installed voices give the same samples, on any number of threads: many may call
-  // at once. A voice speaks a limited number of lines, each when it is first sung and then kept (about 0.3 MB each), so
+  // at once. A voice speaks a limited number of lines, each when it is first sung and then kept (about 1 MB each), so
   // that thousands of songs start the program a few dozen times.
   //
   // Throws Error(kUsage) for options or notes outside the ranges above and for an unknown voice, Error(kIo) when a

@@ -4,7 +4,7 @@
 // put that program under the GPL as a whole, started as a program of its own it does not (this project is Apache-2.0).
 // Festival (a licence like MIT's) would bring a Scheme interpreter and global state that is not for threads. A program
 // of its own can also be stopped when it hangs, and cannot take this one down. Programs are started with an argument
-// list and no shell, and find their words on standard input or as one argument.
+// list and no shell, and find their words on standard input.
 #pragma once
 
 #include <cstdint>
