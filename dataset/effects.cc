@@ -353,16 +353,19 @@ Reverb::Reverb(const ReverbParameters& p)
   for (size_t channel = 0; channel < 2; ++channel) {
     for (size_t i = 0; i < 2; ++i) diffusers_[channel][i].samples.assign(kDiffusers[channel][i], 0.0f);
   }
+  double kept = 0;  // energy of a turn through the lines, mean
   constexpr std::array<double, kNumLines> kLengths = {1301, 1499, 1693, 1873, 2069, 2267, 2477, 2699};
   for (size_t i = 0; i < kNumLines; ++i) {
     const auto length = static_cast<size_t>(std::lround(kLengths[i] * p.size)) | 1;
     lines_[i].samples.assign(length, 0.0f);
     const double log_gain = -3.0 * static_cast<double>(length) / (kRateHz * p.decay_seconds);  // log10
+    kept += std::pow(10.0, 2 * log_gain) / kNumLines;
     const double ratio = p.high_decay_ratio;
     const double pole = std::min(0.98, std::numbers::ln10 / 4 * log_gain * (1 - 1 / (ratio * ratio)));
     gains_[i] = static_cast<float>(std::pow(10.0, log_gain) * (1 - pole));
     poles_[i] = static_cast<float>(pole);
   }
+  level_ = static_cast<float>(std::sqrt(0.5 * (1 - kept)));
 }
 
 void Reverb::run(std::span<float> left, std::span<float> right) {
@@ -391,7 +394,7 @@ void Reverb::run(std::span<float> left, std::span<float> right) {
       states_[k] = without_tiny(gains_[k] * out + poles_[k] * states_[k]);
       x[k] = states_[k];
     }
-    const float mid = (x[0] - x[3] + x[5] - x[6]) * 0.5f, side = (x[1] - x[2] + x[4] - x[7]) * 0.5f;
+    const float mid = level_ * (x[0] - x[3] + x[5] - x[6]), side = level_ * (x[1] - x[2] + x[4] - x[7]);
     // The fast Hadamard transform, divided by sqrt(8): orthogonal, so the gains alone set the decay.
     for (size_t step = 1; step < kNumLines; step *= 2) {
       for (size_t k = 0; k < kNumLines; k += 2 * step) {

@@ -189,7 +189,8 @@ class Cabinet : public Effect {
 };
 
 // A feedback delay network of eight lines with a Hadamard matrix and absorbing filters after Jot and Chaigne 1991, behind
-// two allpass diffusers a channel. What comes out is wet only.
+// two allpass diffusers a channel. What comes out is wet only; steady noise comes out about as loud as it goes in, less what
+// high_decay_ratio takes.
 struct ReverbParameters {
   double decay_seconds = 1.5;       // 0.1 to 20: to -60 dB, at low frequencies
   double high_decay_ratio = 0.4;    // 0.1 to 1: decay at the highest frequencies over that at low ones
@@ -213,7 +214,7 @@ class Reverb : public Effect {
     size_t at = 0;
   };
   Equalizer input_;
-  float width_;
+  float width_, level_;
   std::array<Ring, 2> pre_delay_;
   std::array<std::array<Ring, 2>, 2> diffusers_;  // per channel
   std::array<Ring, kNumLines> lines_;

@@ -264,6 +264,16 @@ TEST(Effects, ReverbWaitsForItsPreDelayAndHasItsWidth) {
   }
 }
 
+TEST(Effects, ReverbIsAsLoudAsWhatGoesIn) {
+  for (const double seconds : {0.4, 3.0}) {
+    Reverb reverb({.decay_seconds = seconds, .high_decay_ratio = 1});
+    Signal signal = noise(0.3, 6 * 44100);
+    const double before = energy(signal.left, 3 * 44100, 6 * 44100);
+    reverb.process(signal.left, signal.right);
+    EXPECT_NEAR(10 * std::log10(energy(signal.left, 3 * 44100, 6 * 44100) / before), 0, 1.5) << seconds;
+  }
+}
+
 TEST(Effects, DelayRepeats) {
   Delay delay({.delay_seconds = 0.1, .feedback = 0.5, .high_cut_hz = 20000, .mix = 0.4});
   Signal signal(22050);
