@@ -88,6 +88,7 @@ TEST(Recipe, UnknownKeysAreRefusedAndNamed) {
   EXPECT_THAT(error_of({{"modle", json::object()}}), HasSubstr("unknown key \"modle\""));
   EXPECT_THAT(error_of({{"model", {{"quantizer", {{"codebooks", 8}}}}}}), HasSubstr("unknown key \"codebooks\""));
   EXPECT_THAT(error_of({{"training", {{"loss", {{"selct", 1}}}}}}), HasSubstr("selct"));
+  EXPECT_THAT(error_of({{"training", {{"loss", {{"source_weights", {{"bas", 2}}}}}}}}), HasSubstr("bas"));
   EXPECT_THAT(error_of({{"training", {{"mix", {{"gain", 1}}}}}}), HasSubstr("gain"));
 }
 

@@ -350,6 +350,40 @@ TEST_F(Losses, RelativeErrorHasTheRightGradient) {
                   torch::randn_like(target), 1e-6);
 }
 
+TEST_F(Losses, NormalisedErrorCountsASourceByItsShareOfTheMixture) {
+  torch::manual_seed(10);
+  const auto noise = [](double energy) {
+    const Tensor x = torch::randn({1, 1, 8, 2, 64}, torch::kFloat64);
+    return x * torch::sqrt(energy / x.square().sum());
+  };
+  const Tensor mixture = torch::full({1, 8}, 100.0, torch::kFloat64);  // 800 in the window
+  EXPECT_NEAR(normalised_error(noise(80), noise(0), mixture, 8).item<double>(), 80.0 / (3 * 800), 1e-6);
+  EXPECT_NEAR(normalised_error(noise(80), noise(800), mixture, 8).item<double>(), 80.0 / (3 * 800 + 800), 1e-6);
+  expect_gradient([&](const Tensor& error) { return normalised_error(error, noise(0) + 1, mixture, 4); }, noise(80),
+                  1e-6);
+}
+
+TEST_F(Losses, BinsWeighByWhoseEnergyTheyHold) {
+  // Two sources, [1, 2, 1, 1, 4]: of the first alone, of the second alone, of both, of none.
+  const Tensor sources = torch::tensor({3.0, 0.0, 1.0, 0.0, 0.0, 2.0, 1.0, 0.0}).view({1, 2, 1, 1, 4});
+  const Tensor weights = weights_of_bins(sources, torch::tensor({5.0, 1.0}));
+  ASSERT_EQ(weights.sizes(), (std::vector<int64_t>{1, 1, 1, 1, 4}));
+  EXPECT_LT((weights.flatten() - torch::tensor({5.0, 1.0, 3.0, 3.0})).abs().max().item<double>(), 1e-5);
+  // A mask for a bin that is the first source's or the second's with even chances: the weighted best is its weight's
+  // share, not one half.
+  const Tensor first = torch::tensor({1.0, 0.0}).view({1, 2, 1, 1, 1}), second = first.flip(1);
+  const auto cost = [&](double mask) {
+    const Tensor estimate = torch::tensor({mask, 1 - mask}).view({1, 2, 1, 1, 1});
+    double sum = 0;
+    for (const Tensor& truth : {first, second}) {
+      const Tensor weight = weights_of_bins(truth, torch::tensor({4.0, 1.0}));
+      sum += normalised_error((estimate - truth) * weight.sqrt(), truth, torch::ones({1, 1}), 1).item<double>();
+    }
+    return sum;
+  };
+  for (const double mask : {0.5, 0.75, 0.85, 0.95}) EXPECT_GT(cost(mask), cost(0.8)) << mask;
+}
+
 TEST_F(Losses, WaveformTermsAreL1OfSamplesAndOfTheStft) {
   torch::manual_seed(8);
   const LappedTransform transform(256, torch::kCPU);

@@ -4,9 +4,9 @@ namespace vqcodec::vqvae::train {
 
 namespace {
 
-constexpr double kMixtureFloor = 1e-2;      // -20 dB: a lower one makes silence the best answer for quiet sources
-constexpr double kNormalisingFloor = 0.05;  // -13 dB
-constexpr double kSilenceFloor = 1e-3;      // energy of a second of stereo noise at -80 dBFS
+constexpr double kMixtureFloor = 1e-2;  // -20 dB: a lower one makes silence the best answer for quiet sources
+constexpr double kNormalisingFloor = 3;
+constexpr double kSilenceFloor = 1e-3;  // energy of a second of stereo noise at -80 dBFS
 constexpr int64_t kStftSize = 2048, kStftHop = 512;
 
 Tensor window_sums(const Tensor& per_frame, int64_t window_frames) {
@@ -37,6 +37,12 @@ Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& m
   }
   const Tensor error_energy = window_sums(error.square().sum({-1, -2}), window_frames);
   return torch::log10((error_energy + floor) / (target_energy + floor)).mean();
+}
+
+Tensor weights_of_bins(const Tensor& sources, const Tensor& weights) {
+  torch::NoGradGuard no_grad;
+  const Tensor energy = sources.square() + 1e-12;
+  return (energy * weights.view({-1, 1, 1, 1})).sum(1, true) / energy.sum(1, true);
 }
 
 WaveformTerms waveform_terms(const LappedTransform& transform, const Tensor& error, bool with_stft) {

@@ -6,15 +6,20 @@
 
 namespace vqcodec::vqvae::train {
 
-// Mean over items, sources and windows of |error|^2 / (|target|^2 + d), where d is 13 dB below the mixture. Its best answer
-// where it is not known which of two sources sounds is the mean of both, which the logarithm below would not give: that
-// is lowest when one is taken for certain, and then new songs have whole sources in the wrong place. Arguments as below.
+// Mean over items, sources and windows of |error|^2 / (|target|^2 + d), where d is 5 dB above the mixture: quiet sources
+// count a little more than by their energy. With a low d, leaks into silent sources would decide everything. The best
+// answer where it is not known which of two sources sounds is the mean of both, which the logarithm below would not give:
+// that is lowest when one is taken for certain, and then new songs have whole sources in the wrong place. Arguments as
+// below.
 Tensor normalised_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy, int64_t window_frames);
 
 // Mean over items, sources and windows of log10((|error|^2 + d) / (|target|^2 + d)): the error relative to the target in
 // units of 10 dB. error, target: [B, S, T, 2, N]; mixture_energy: [B, T], energy of the whole mixture per frame, sets the
 // floor d (20 dB below the mixture) under which neither error nor target counts. Windows of `window_frames` frames.
 Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& mixture_energy, int64_t window_frames);
+
+// [B, 1, T, 2, N]: the mean of `weights` [S] by the sources' shares of the energy of each bin. sources: [B, S, T, 2, N].
+Tensor weights_of_bins(const Tensor& sources, const Tensor& weights);
 
 struct WaveformTerms {
   Tensor waveform;  // mean absolute error of samples

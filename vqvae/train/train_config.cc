@@ -40,6 +40,7 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   real("learning_rate", t.learning_rate, 0, 1);
   real("separation_learning_rate", t.separation_learning_rate, 0, 1);
   real("basis_learning_rate_ratio", t.basis_learning_rate_ratio, 0, 1);
+  real("separator_learning_rate_ratio", t.separator_learning_rate_ratio, 0, 1);
   real("final_learning_rate_ratio", t.final_learning_rate_ratio, 0, 1);
   integer("warmup_steps", t.warmup_steps, 0, 1000000);
   real("gradient_clip", t.gradient_clip, 0, 1e6);
@@ -89,6 +90,11 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   {
     FieldReader loss(training.object("loss"), where + ": training.loss");
     visit_loss(t.loss, [&](const char* key, double& value) { loss.real(key, value, 0, 1e6); });
+    FieldReader weights(loss.object("source_weights"), where + ": training.loss.source_weights");
+    for (const std::string& source : recipe.model.sources) {
+      weights.real(source.c_str(), t.loss.source_weights.emplace_back(1), 1e-3, 1e3);
+    }
+    weights.finish();
     loss.finish();
     FieldReader mix(training.object("mix"), where + ": training.mix");
     visit_mix(
@@ -139,6 +145,10 @@ json to_json(const Recipe& recipe) {
   };
   visit_training(t, write(training), write(training));
   visit_loss(t.loss, write(training["loss"]));
+  json& weights = training["loss"]["source_weights"] = json::object();
+  for (size_t s = 0; s < recipe.model.sources.size(); ++s) {
+    weights[recipe.model.sources[s]] = t.loss.source_weights.empty() ? 1 : t.loss.source_weights[s];
+  }
   visit_mix(t.mix, write(training["mix"]), write(training["mix"]));
   return {{"model", vqvae::to_json(recipe.model)}, {"training", training}};
 }

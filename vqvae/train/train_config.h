@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -18,10 +19,13 @@ struct LossWeights {
   double complement = 1;       // the same for S''
   double select_stft = 1;      // |STFT(M(S')) - STFT(decoded(S'))|_1, 2048 points, hop 512
   double complement_stft = 1;  // the same for S''
-  double decoded_sources = 0;  // error of each decoded source relative to its level, in dB / 10, windows of 1 s
-  double decoded_mixture = 0;  // the same for the sum of all decoded sources
-  double separation = 0;       // the same for the mask estimates (masks only)
+  double decoded_sources = 0;  // energy of the error of each decoded source, normalised, windows of 1 s
+  double decoded_mixture = 0;  // error of the sum of all decoded sources relative to the mixture, in dB / 10
+  double separation = 0;       // as decoded_sources, of the mask estimates (masks only)
   double commitment = 0;       // mean square of latent minus quantized (residual only)
+  // One per source, or none for 1 each: in "separation" and "decoded_sources" an error in a bin weighs by whose energy
+  // the bin holds. With a weight above 1 a source gets what is in doubt: what it lacks costs more than what leaks into it.
+  std::vector<double> source_weights;
 };
 
 struct TrainConfig {
@@ -33,15 +37,16 @@ struct TrainConfig {
   int64_t separation_steps = 0;
   int64_t unquantized_steps = 0;
   int64_t joint_steps = 100000;
-  int fit_items = 256;                      // items that KLT and k-means are fitted on, 1..100000
-  int kmeans_iterations = 8;                // 1..100
-  double learning_rate = 1e-4;              // Adam, peak of the joint phase
-  double separation_learning_rate = 1e-3;   // Adam, peak of the separation phase
-  double basis_learning_rate_ratio = 0.02;  // of the linear paths, whose entries are small
-  double final_learning_rate_ratio = 1;     // learning rate at the end of a phase / peak (cosine); 1 = constant
-  int warmup_steps = 0;                     // linear, at the start of each phase
-  double gradient_clip = 1;                 // largest norm of the gradient; 0 = off
-  double subset_probability = 0.5;          // of each source to be in S'
+  int fit_items = 256;                       // items that KLT and k-means are fitted on, 1..100000
+  int kmeans_iterations = 8;                 // 1..100
+  double learning_rate = 1e-4;               // Adam, peak of the joint phase
+  double separation_learning_rate = 1e-3;    // Adam, peak of the separation phase
+  double basis_learning_rate_ratio = 0.02;   // of the linear paths, whose entries are small
+  double separator_learning_rate_ratio = 1;  // of the masks' network after its own phase
+  double final_learning_rate_ratio = 1;      // learning rate at the end of a phase / peak (cosine); 1 = constant
+  int warmup_steps = 0;                      // linear, at the start of each phase
+  double gradient_clip = 1;                  // largest norm of the gradient; 0 = off
+  double subset_probability = 0.5;           // of each source to be in S'
   double nested_dropout = 0.5;     // probability that an item keeps only the first h codebooks, h uniform in 1..H
   double codebook_decay = 0.99;    // moving average of codebook entries (residual)
   double dead_entry_share = 0.03;  // entries used less than this share of the mean are restarted (residual)

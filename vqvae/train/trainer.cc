@@ -1,5 +1,7 @@
 #include "vqvae/train/trainer.h"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -86,12 +88,13 @@ struct Trainer::State {
     network = Network(r.model);
     network->to(device);
     network->autocast = options.precision == Precision::kBfloat16;
-    std::vector<Tensor> bases, others;
+    std::vector<Tensor> separator, bases, others;
     for (const auto& item : network->named_parameters()) {
-      (item.key().ends_with("_basis") ? bases : others).push_back(item.value());
+      const bool separates = r.model.encoder_kind == EncoderKind::kMasks && item.key().starts_with("encoder.");
+      (separates ? separator : item.key().ends_with("_basis") ? bases : others).push_back(item.value());
     }
     std::vector<torch::optim::OptimizerParamGroup> groups;
-    for (auto& parameters : {others, bases}) {
+    for (auto& parameters : {others, bases, separator}) {
       groups.emplace_back(parameters, std::make_unique<torch::optim::AdamOptions>(r.training.learning_rate));
     }
     optimizer = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(r.training.learning_rate));
@@ -178,16 +181,19 @@ struct Trainer::State {
     network->train();
     const Spectra spectra = this->spectra(take_batch());
     const double rate = learning_rate();
-    static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[0].options()).lr(rate);
-    static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[1].options())
-        .lr(rate * t.basis_learning_rate_ratio);
+    const double separator_ratio = step < t.separation_steps ? 1 : t.separator_learning_rate_ratio;
+    const std::array<double, 3> ratios = {1, t.basis_learning_rate_ratio, separator_ratio};
+    for (size_t i = 0; i < ratios.size(); ++i) {
+      static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[i].options()).lr(rate * ratios[i]);
+    }
     optimizer->zero_grad();
     Tensor loss;
     const LossWeights& weight = t.loss;
     if (step < t.separation_steps) {
       const Tensor estimates = network->separate(spectra.mdct, spectra.mdst);
       add_term(loss, "separation", 1,
-               normalised_error(estimates - spectra.sources, spectra.sources, spectra.mixture_energy, window_frames()));
+               normalised_error((estimates - spectra.sources) * error_weights(spectra), spectra.sources,
+                                spectra.mixture_energy, window_frames()));
     } else {
       loss = joint_loss(spectra, weight);
     }
@@ -207,14 +213,23 @@ struct Trainer::State {
     return value;
   }
 
+  // What errors are multiplied with, so that their energies weigh by LossWeights::source_weights.
+  Tensor error_weights(const Spectra& spectra) const {
+    const std::vector<double>& weights = training().loss.source_weights;
+    if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 1; })) {
+      return torch::ones({}, spectra.sources.options());
+    }
+    return weights_of_bins(spectra.sources, torch::tensor(weights, spectra.sources.options())).sqrt();
+  }
+
   Tensor joint_loss(const Spectra& spectra, const LossWeights& weight) {
     const TrainConfig& t = training();
     Tensor loss;
     const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
     if (weight.separation > 0 && analysis.estimates.defined()) {
       add_term(loss, "separation", weight.separation,
-               normalised_error(analysis.estimates - spectra.sources, spectra.sources, spectra.mixture_energy,
-                                window_frames()));
+               normalised_error((analysis.estimates - spectra.sources) * error_weights(spectra), spectra.sources,
+                                spectra.mixture_energy, window_frames()));
     }
     QuantizeOptions quantize{.quantize = step >= t.separation_steps + t.unquantized_steps,
                              .update_codebooks = true,
@@ -238,7 +253,8 @@ struct Trainer::State {
     const Tensor error = decoded - spectra.sources;
     if (weight.decoded_sources > 0) {
       add_term(loss, "decoded_sources", weight.decoded_sources,
-               normalised_error(error, spectra.sources, spectra.mixture_energy, window_frames()));
+               normalised_error(error * error_weights(spectra), spectra.sources, spectra.mixture_energy,
+                                window_frames()));
     }
     if (weight.decoded_mixture > 0) {
       add_term(loss, "decoded_mixture", weight.decoded_mixture,
