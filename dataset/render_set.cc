@@ -282,7 +282,8 @@ class SetRenderer {
 
   void write(RenderedSong& song, const fs::path& folder) const {
     // Hidden, so that nobody takes it for a song; made anew when an earlier run left one.
-    const fs::path partial = folder.parent_path() / ("." + folder.filename().string() + ".partial");
+    const fs::path partial =
+        folder.parent_path() / std::string(".").append(folder.filename().string()).append(".partial");
     std::error_code error;
     fs::remove_all(partial, error);
     if (!fs::create_directory(partial, error)) {
