@@ -20,6 +20,7 @@ Commands:
   layouts    list the layouts in which sets of songs are read, or print one
   render     make stems of MIDI songs with soundfonts
   pack       pack folders of songs into a few large files that are read at random
+  sing       sing a melody of a MIDI file, for the ear
 
 "vqdata <command> --help" lists the options of a command; "vqdata --version" tells the version.
 
@@ -32,6 +33,7 @@ constexpr apps::CommandEntry kCommands[] = {
     {"layouts", apps::run_data_layouts},
     {"render", apps::run_data_render},
     {"pack", apps::run_data_pack},
+    {"sing", apps::run_data_sing},
 };
 
 }  // namespace

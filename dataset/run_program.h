@@ -7,11 +7,12 @@
 
 namespace vqcodec::dataset {
 
-// Path of a program: `name` itself when it has a slash, else the first of PATH that can be executed. "" if there is none.
+// Path of a program: `name` itself when it has a slash, else the first of PATH that can be executed. "" if there is
+// none.
 std::string find_program(const std::string& name);
 
 struct RunLimits {
-  double seconds = 60;           // of wall-clock time; the program and what it started are then killed
+  double seconds = 60;  // of wall-clock time; the program and what it started are then killed
   size_t output_bytes = 64 << 20;
 };
 

@@ -27,7 +27,14 @@ constexpr double kEndShare = 0.35;        // the same at a phrase's end
 constexpr int kNumSongLines = 4;
 
 // The streams of random numbers of a song.
-enum Stream : uint64_t { kVoiceStream = 0x51, kWordsStream, kMelismaStream, kHarmonyStream, kPartStream, kOptionsStream };
+enum Stream : uint64_t {
+  kVoiceStream = 0x51,
+  kWordsStream,
+  kMelismaStream,
+  kHarmonyStream,
+  kPartStream,
+  kOptionsStream
+};
 
 double amplitude(double db) { return std::pow(10.0, db / 20); }
 
@@ -63,8 +70,8 @@ struct Part {
 void check(const VoiceOptions& o) {
   const auto range = [](const char* name, double value, double low, double high) {
     if (value >= low && value <= high) return;
-    throw Error(ExitCode::kUsage, std::string("the voice's ") + name + " is " + std::to_string(value) +
-                                      ", expected " + std::to_string(low) + " to " + std::to_string(high));
+    throw Error(ExitCode::kUsage, std::string("the voice's ") + name + " is " + std::to_string(value) + ", expected " +
+                                      std::to_string(low) + " to " + std::to_string(high));
   };
   range("formant_ratio", o.formant_ratio, 0.7, 1.4);
   range("vibrato_hz", o.vibrato_hz, 2, 10);
@@ -109,9 +116,8 @@ std::vector<Note> make_melody(std::span<const SungNote> notes) {
     melody.push_back({note.start_seconds, std::min(end, note.start_seconds + kMaxSungNoteSeconds), note.midi_key,
                       std::max(30 * std::log10(note.velocity / 100.0), -20.0)});
   }
-  std::stable_sort(melody.begin(), melody.end(), [](const Note& a, const Note& b) {
-    return a.start != b.start ? a.start < b.start : a.key > b.key;
-  });
+  std::stable_sort(melody.begin(), melody.end(),
+                   [](const Note& a, const Note& b) { return a.start != b.start ? a.start < b.start : a.key > b.key; });
   std::vector<Note> result;
   for (const Note& note : melody) {
     if (!result.empty() && note.start < result.back().start + kMinSungSeconds) continue;  // a chord's lower notes
@@ -242,8 +248,8 @@ VoiceFrame make_breath() {
   return frame;
 }
 
-// Where in a vowel of `length` frames the time `done` (0 to 1) of a note is: the beginning and the end pass as they were
-// spoken, the middle is held.
+// Where in a vowel of `length` frames the time `done` (0 to 1) of a note is: the beginning and the end pass as they
+// were spoken, the middle is held.
 double vowel_position(double done, double seconds, int length) {
   const double spoken = length * kVoiceFrameSeconds;
   if (seconds <= spoken) return done * (length - 1);
@@ -321,7 +327,8 @@ class PhraseTrack {
       const double need = seconds(syllables.front().syllable->onset_frames);
       const double start = notes_.front().start;
       scale = need > 0 ? std::min(1.0, (start - begin_seconds) / need) : 1.0;
-      add({start - scale * need, start, syllables.front().syllable, 0, syllables.front().syllable->onset_frames, false});
+      add({start - scale * need, start, syllables.front().syllable, 0, syllables.front().syllable->onset_frames,
+           false});
     }
     for (size_t s = 0; s < syllables.size(); ++s) {
       const Syllable& syllable = *syllables[s].syllable;
@@ -331,7 +338,8 @@ class PhraseTrack {
       const int next_onset = is_last ? 0 : syllables[s + 1].syllable->onset_frames;
       const double need = seconds(syllable.coda_frames() + next_onset);
       const double share = next > end ? kEndShare : kConsonantShare;
-      const double room = next - end + share * (note_of(syllables[s].last - 1).end - note_of(syllables[s].last - 1).start);
+      const double room =
+          next - end + share * (note_of(syllables[s].last - 1).end - note_of(syllables[s].last - 1).start);
       scale = need > 0 ? std::min(1.0, room / need) : 1.0;
       const double vowel_end = std::min(end, next - scale * need);
       const double coda_end = vowel_end + scale * seconds(syllable.coda_frames());
@@ -405,8 +413,8 @@ class PhraseTrack {
         const auto at = std::min(static_cast<int>(position), segment.count - 1);
         const int next = std::min(at + 1, segment.count - 1);
         const auto share = static_cast<float>(position - at);
-        track.frames[t] = blend(segment.syllable->frames[segment.first + at],
-                                segment.syllable->frames[segment.first + next], share);
+        track.frames[t] =
+            blend(segment.syllable->frames[segment.first + at], segment.syllable->frames[segment.first + next], share);
         track.gain[t] = 1;
       }
     }
@@ -446,8 +454,7 @@ class PhraseTrack {
       while (j + 1 < notes_.size() && time >= notes_[j + 1].start - 0.02) ++j;
       double db = notes_[j].gain_db;
       if (j > 0) {
-        db = notes_[j - 1].gain_db +
-             (db - notes_[j - 1].gain_db) * smoothstep((time - notes_[j].start + 0.02) / 0.04);
+        db = notes_[j - 1].gain_db + (db - notes_[j - 1].gain_db) * smoothstep((time - notes_[j].start + 0.02) / 0.04);
       }
       const double tilt_db = 2.5 * options_.effort + 0.12 * db;
       const double where = last > first ? std::clamp((time - first) / (last - first), 0.0, 1.0) : 0;
@@ -554,7 +561,12 @@ std::string Singer::missing() {
 
 const std::vector<std::shared_ptr<const SpeechVoice>>& Singer::voices() const { return state_->voices; }
 
-std::vector<float> Singer::sing(std::span<const SungNote> sung_notes, const VoiceOptions& options, uint64_t seed) const {
+const SpeechVoice& Singer::voice(const VoiceOptions& options, uint64_t seed) const {
+  return *state_->voices[state_->choose_voice(options.voice, seed)];
+}
+
+std::vector<float> Singer::sing(std::span<const SungNote> sung_notes, const VoiceOptions& options,
+                                uint64_t seed) const {
   check(options);
   const size_t voice = state_->choose_voice(options.voice, seed);
   std::vector<Note> notes = make_melody(sung_notes);

@@ -1,7 +1,8 @@
 // Voices of text-to-speech programs: words in, sound out.
 //
-// The programs are run, not linked, and none is needed to build. espeak-ng is under GPL-3: linked into a program it would
-// put that program under the GPL as a whole, started as a program of its own it does not (this project is Apache-2.0).
+// The programs are run, not linked, and none is needed to build. espeak-ng is under GPL-3: linked into a program it
+// would put that program under the GPL as a whole, started as a program of its own it does not (this project is
+// Apache-2.0).
 // Festival (a licence like MIT's) would bring a Scheme interpreter and global state that is not for threads. A program
 // of its own can also be stopped when it hangs, and cannot take this one down. Programs are started with an argument
 // list and no shell, and find their words on standard input.
@@ -34,8 +35,8 @@ class SpeechVoice {
   Sex sex() const { return sex_; }
   WordList words() const { return words_; }
 
-  // Says each word for itself, at least 0.2 s of silence between two. The same words give the same samples. Safe on many
-  // threads. Throws Error(kIo) when the program is not there, fails, runs out of time or gives no audio.
+  // Says each word for itself, at least 0.2 s of silence between two. The same words give the same samples. Safe on
+  // many threads. Throws Error(kIo) when the program is not there, fails, runs out of time or gives no audio.
   virtual Speech speak(std::span<const std::string> words) const = 0;
 
  private:
@@ -49,8 +50,8 @@ class SpeechVoice {
 // festvox-kdlpc16k). Looks for files, runs nothing.
 std::vector<std::shared_ptr<const SpeechVoice>> installed_voices();
 
-// A voice by its command line: `program` with `arguments` gets the words as lines "word.\n" on standard input and writes
-// a WAV file of 16 bits, mono, to standard output. A `program` without a slash is looked for in PATH.
+// A voice by its command line: `program` with `arguments` gets the words as lines "word.\n" on standard input and
+// writes a WAV file of 16 bits, mono, to standard output. A `program` without a slash is looked for in PATH.
 std::shared_ptr<const SpeechVoice> program_voice(std::string name, Sex sex, WordList words, std::string program,
                                                  std::vector<std::string> arguments, double limit_seconds = 60);
 

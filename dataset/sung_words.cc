@@ -11,29 +11,30 @@ namespace {
 
 // One syllable each in every accent at hand, and a vowel that can be held.
 constexpr const char* kEnglish[] = {
-    "love",  "moon",  "stars", "still",  "breath", "time",   "fly",   "go",     "stay",  "night", "day",   "light",
-    "dark",  "heart", "hand",  "eyes",   "face",   "name",   "home",  "road",   "rain",  "sun",   "sky",   "sea",
-    "wind",  "fire",  "cold",  "warm",   "blue",   "gold",   "dream", "sleep",  "wake",  "run",   "walk",  "fall",
-    "rise",  "turn",  "hold",  "let",    "give",   "take",   "come",  "leave",  "call",  "sing",  "song",  "sound",
-    "more",  "once",  "you",   "me",     "we",     "they",   "my",    "your",   "oh",    "la",    "na",    "hey",
-    "yeah",  "no",    "so",    "too",    "now",    "here",   "there", "where",  "near",  "far",   "slow",  "fast",
-    "soon",  "then",  "when",  "down",   "through", "deep",  "high",  "low",    "free",  "true",  "real",  "wild",
-    "lost",  "found", "gone",  "left",   "right",  "one",    "two",   "three",  "first", "last",  "all",   "none",
-    "kiss",  "touch", "taste", "feel",   "see",    "hear",   "know",  "think",  "say",   "tell",  "ask",   "break",
-    "keep",  "bring", "burn",  "shine",  "glow",   "fade",   "flow",  "grow",   "bloom", "stone", "glass", "steel",
-    "town",  "street", "door", "room",   "wall",   "roof",   "bridge", "train", "bus",   "car",   "plane", "ship",
-    "shore", "wave",  "sand",  "snow",   "ice",    "spring", "leaf",  "tree",   "bird",  "wing",  "wolf",  "horse",
-    "king",  "queen", "child", "friend", "man",    "girl",   "boy",   "world",  "life",  "death", "mind",  "soul",
-    "truth", "lie",   "word",  "voice",  "tear",   "smile",  "laugh", "cry",    "pain",  "hope",  "fear",  "peace",
-    "war",   "young", "old",   "new",    "bright", "sweet",  "soft",  "hard",   "strong", "weak", "bold",  "kind",
+    "love",  "moon",   "stars", "still",  "breath",  "time",   "fly",    "go",    "stay",   "night", "day",   "light",
+    "dark",  "heart",  "hand",  "eyes",   "face",    "name",   "home",   "road",  "rain",   "sun",   "sky",   "sea",
+    "wind",  "fire",   "cold",  "warm",   "blue",    "gold",   "dream",  "sleep", "wake",   "run",   "walk",  "fall",
+    "rise",  "turn",   "hold",  "let",    "give",    "take",   "come",   "leave", "call",   "sing",  "song",  "sound",
+    "more",  "once",   "you",   "me",     "we",      "they",   "my",     "your",  "oh",     "la",    "na",    "hey",
+    "yeah",  "no",     "so",    "too",    "now",     "here",   "there",  "where", "near",   "far",   "slow",  "fast",
+    "soon",  "then",   "when",  "down",   "through", "deep",   "high",   "low",   "free",   "true",  "real",  "wild",
+    "lost",  "found",  "gone",  "left",   "right",   "one",    "two",    "three", "first",  "last",  "all",   "none",
+    "kiss",  "touch",  "taste", "feel",   "see",     "hear",   "know",   "think", "say",    "tell",  "ask",   "break",
+    "keep",  "bring",  "burn",  "shine",  "glow",    "fade",   "flow",   "grow",  "bloom",  "stone", "glass", "steel",
+    "town",  "street", "door",  "room",   "wall",    "roof",   "bridge", "train", "bus",    "car",   "plane", "ship",
+    "shore", "wave",   "sand",  "snow",   "ice",     "spring", "leaf",   "tree",  "bird",   "wing",  "wolf",  "horse",
+    "king",  "queen",  "child", "friend", "man",     "girl",   "boy",    "world", "life",   "death", "mind",  "soul",
+    "truth", "lie",    "word",  "voice",  "tear",    "smile",  "laugh",  "cry",   "pain",   "hope",  "fear",  "peace",
+    "war",   "young",  "old",   "new",    "bright",  "sweet",  "soft",   "hard",  "strong", "weak",  "bold",  "kind",
 };
 
 // Consonant and pure vowel, as Italian, Spanish and Latin spell them.
 constexpr const char* kOpenSyllables[] = {
-    "la", "le", "li", "lo", "lu", "ma", "me", "mi", "mo", "mu", "na", "ne", "ni", "no", "nu", "ra", "re", "ri",
-    "ro", "ru", "sa", "se", "si", "so", "su", "ta", "te", "ti", "to", "tu", "da", "de", "di", "do", "du", "va",
-    "ve", "vi", "vo", "fa", "fe", "fi", "fo", "pa", "pe", "po", "pu", "ba", "be", "bo", "bi", "san", "sol", "mar",
-    "del", "tan", "ven", "con", "per", "tra", "tre", "gran", "fin", "lan", "mal", "ben", "son", "din", "don", "dan",
+    "la",  "le",  "li",  "lo",  "lu",  "ma",   "me",  "mi",  "mo",  "mu",  "na",  "ne",  "ni",  "no",
+    "nu",  "ra",  "re",  "ri",  "ro",  "ru",   "sa",  "se",  "si",  "so",  "su",  "ta",  "te",  "ti",
+    "to",  "tu",  "da",  "de",  "di",  "do",   "du",  "va",  "ve",  "vi",  "vo",  "fa",  "fe",  "fi",
+    "fo",  "pa",  "pe",  "po",  "pu",  "ba",   "be",  "bo",  "bi",  "san", "sol", "mar", "del", "tan",
+    "ven", "con", "per", "tra", "tre", "gran", "fin", "lan", "mal", "ben", "son", "din", "don", "dan",
 };
 
 }  // namespace

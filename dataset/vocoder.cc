@@ -19,7 +19,7 @@ constexpr float kLnPerDb = 0.2302585f;  // of power
 // Of speech.
 constexpr double kMinGapSeconds = 0.17;  // closures of consonants are shorter, pauses between words longer
 constexpr double kMinWordSeconds = 0.06;
-constexpr double kSilenceDb = -45;          // against the loudest 10 ms
+constexpr double kSilenceDb = -45;  // against the loudest 10 ms
 constexpr double kMaxOnsetSeconds = 0.22, kMaxCodaSeconds = 0.25;
 constexpr float kNucleusRiseDb = 9, kNucleusFallDb = 12;  // the vowel lies above its peak less these
 constexpr int kMinNucleusFrames = 4;
@@ -28,9 +28,7 @@ struct Points {
   std::array<float, kVoicePoints> hz;
   std::array<float, kVoicePoints> width;  // share of [0, Nyquist] around each point; they sum to 1
   Points() {
-    const auto edge = [](int i) {
-      return std::clamp(hz_of_point(static_cast<float>(i) - 0.5f), 0.0f, kNyquistHz);
-    };
+    const auto edge = [](int i) { return std::clamp(hz_of_point(static_cast<float>(i) - 0.5f), 0.0f, kNyquistHz); };
     for (int i = 0; i < kVoicePoints; ++i) {
       hz[i] = hz_of_point(static_cast<float>(i));
       width[i] = (edge(i + 1) - edge(i)) / kNyquistHz;
@@ -128,9 +126,8 @@ std::vector<Range> find_words(const Speech& speech) {
       words.push_back({i, i + 1});
     }
   }
-  std::erase_if(words, [](const Range& word) {
-    return static_cast<double>(word.end - word.begin) * 0.01 < kMinWordSeconds;
-  });
+  std::erase_if(words,
+                [](const Range& word) { return static_cast<double>(word.end - word.begin) * 0.01 < kMinWordSeconds; });
   return words;
 }
 
@@ -150,7 +147,8 @@ bool make_syllable(std::span<const VoiceFrame> frames, Syllable& syllable) {
   }
   if (peak < 0) return false;
   int begin = peak, end = peak + 1;
-  while (begin > 0 && frames[begin - 1].voiced > 0 && loudness[begin - 1] > loudness[peak] - kNucleusRiseDb * kLnPerDb) {
+  while (begin > 0 && frames[begin - 1].voiced > 0 &&
+         loudness[begin - 1] > loudness[peak] - kNucleusRiseDb * kLnPerDb) {
     --begin;
   }
   while (end < count && frames[end].voiced > 0 && loudness[end] > loudness[peak] - kNucleusFallDb * kLnPerDb) ++end;
@@ -384,9 +382,9 @@ void VoiceSynthesizer::synthesize(const VoiceTrack& track, double formant_ratio,
   if (num_frames == 0) return;
   const BinMap pulse_map(kPulseSize, formant_ratio), noise_map(kNoiseSize, formant_ratio);
   constexpr double kFramesPerSample = 1 / (kVoiceFrameSeconds * kVoiceHz);
-  const auto num_samples = std::min<int64_t>(
-      static_cast<int64_t>(out.size()),
-      static_cast<int64_t>(std::ceil(static_cast<double>(num_frames) / kFramesPerSample)));
+  const auto num_samples =
+      std::min<int64_t>(static_cast<int64_t>(out.size()),
+                        static_cast<int64_t>(std::ceil(static_cast<double>(num_frames) / kFramesPerSample)));
   const auto at = [&](double sample, size_t& frame, float& share) {
     const double position = std::max(0.0, sample * kFramesPerSample);
     frame = std::min(static_cast<size_t>(position), num_frames - 1);

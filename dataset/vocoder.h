@@ -47,9 +47,9 @@ struct VoiceTrack {
   std::vector<float> gain;   // amplitude of each frame
 };
 
-// Adds the voice at kVoiceHz to `out`, from sample 0 at frame 0 on; what lies beyond its end is dropped. Voiced power is
-// pulses of minimum phase at exact (fractional) times, the rest is shaped noise. formant_ratio scales all frequencies of
-// the envelope. The same seed gives the same noise.
+// Adds the voice at kVoiceHz to `out`, from sample 0 at frame 0 on; what lies beyond its end is dropped. Voiced power
+// is pulses of minimum phase at exact (fractional) times, the rest is shaped noise. formant_ratio scales all
+// frequencies of the envelope. The same seed gives the same noise.
 class VoiceSynthesizer {
  public:
   VoiceSynthesizer();
