@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
+#include <complex>
+#include <kissfft.hh>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -18,12 +20,6 @@ constexpr float kMelClamp = 1e-5F;
 constexpr double kFloorDb = -100;
 constexpr int kLogSpectralWindow = 2048;
 constexpr int64_t kGroupSamples = 1 << 16;  // of one channel, whose frames one thread sums up
-
-// Four frames at once, one in each lane.
-constexpr int kLanes = 4;
-using Lanes = float __attribute__((vector_size(4 * kLanes)));
-
-Lanes all_lanes(float value) { return Lanes{value, value, value, value}; }
 
 // One kind of mel distance at one window.
 struct Bank {
@@ -47,115 +43,66 @@ class Scale {
   Sums compare(std::span<const float> reference, std::span<const float> estimate, int64_t first, int64_t last) const;
 
  private:
+  using Complex = std::complex<float>;
   size_t num_bins() const { return static_cast<size_t>(window_ / 2 + 1); }
-  // magnitudes: [2, num_bins()], left and right.
-  void magnitudes(std::span<const float> signal, int64_t first, Lanes* re, Lanes* im, Lanes* out) const;
-  void transform(Lanes* re, Lanes* im) const;
-  static void project(const Bank& bank, const Lanes* magnitudes, Lanes* out);
+  // in, transformed: [window]; out: [2, num_bins()], magnitudes of left and right.
+  void magnitudes(std::span<const float> signal, int64_t frame, const kissfft<float>& fft, Complex* in,
+                  Complex* transformed, float* out) const;
+  static void project(const Bank& bank, const float* magnitudes, float* out);
 
   int window_;
   std::vector<Bank> banks_;
-  std::vector<float> shape_;            // the window
-  std::vector<uint32_t> reversed_;      // of each index, its bits
-  std::vector<float> cosines_, sines_;  // at [half + j] those of the stage of `half`
+  std::vector<float> shape_;  // the window
 };
 
 Scale::Scale(int window_samples, std::vector<Bank> banks) : window_(window_samples), banks_(std::move(banks)) {
-  const auto n = static_cast<size_t>(window_);
-  const int num_bits = std::countr_zero(n);
-  shape_.resize(n);
-  reversed_.resize(n);
-  cosines_.resize(n);
-  sines_.resize(n);
-  for (size_t i = 0; i < n; ++i) {
-    shape_[i] = static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / window_));
-    for (int bit = 0; bit < num_bits; ++bit) {
-      reversed_[i] |= static_cast<uint32_t>(i >> bit & 1U) << (num_bits - 1 - bit);
-    }
-  }
-  for (size_t half = 1; half < n; half *= 2) {
-    for (size_t j = 0; j < half; ++j) {
-      const double angle = std::numbers::pi * static_cast<double>(j) / static_cast<double>(half);
-      cosines_[half + j] = static_cast<float>(std::cos(angle));
-      sines_[half + j] = static_cast<float>(-std::sin(angle));
-    }
-  }
-}
-
-// Discrete Fourier transform in place of what was stored in the order of reversed_, radix 2.
-void Scale::transform(Lanes* re, Lanes* im) const {
-  const auto n = static_cast<size_t>(window_);
-  for (size_t half = 1; half < n; half *= 2) {
-    for (size_t begin = 0; begin < n; begin += 2 * half) {
-      for (size_t j = 0; j < half; ++j) {
-        const Lanes c = all_lanes(cosines_[half + j]), s = all_lanes(sines_[half + j]);
-        const size_t a = begin + j, b = a + half;
-        const Lanes x = re[b] * c - im[b] * s, y = re[b] * s + im[b] * c;
-        re[b] = re[a] - x;
-        im[b] = im[a] - y;
-        re[a] += x;
-        im[a] += y;
-      }
-    }
+  for (int i = 0; i < window_; ++i) {
+    shape_.push_back(static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * i / window_)));
   }
 }
 
 // Left is the real part and right the imaginary part of one complex signal, whose transform's even and odd parts are
 // their transforms.
-void Scale::magnitudes(std::span<const float> signal, int64_t first, Lanes* re, Lanes* im, Lanes* out) const {
+void Scale::magnitudes(std::span<const float> signal, int64_t frame, const kissfft<float>& fft, Complex* in,
+                       Complex* transformed, float* out) const {
   const auto num_samples = static_cast<int64_t>(signal.size() / 2);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const int64_t begin = (first + lane) * hop_samples() - window_ / 2;
-    const bool inside = begin >= 0 && begin + window_ <= num_samples;
-    for (int i = 0; i < window_; ++i) {
-      int64_t at = begin + i;
-      if (!inside) {
-        if (at < 0) at = -at;
-        if (at >= num_samples) at = 2 * num_samples - 2 - at;
-        at = std::clamp<int64_t>(at, 0, num_samples - 1);  // only a lane after the last frame gets here
-      }
-      const auto to = reversed_[static_cast<size_t>(i)];
-      const auto from = 2 * static_cast<size_t>(at);
-      re[to][lane] = signal[from] * shape_[static_cast<size_t>(i)];
-      im[to][lane] = signal[from + 1] * shape_[static_cast<size_t>(i)];
+  const int64_t begin = frame * hop_samples() - window_ / 2;
+  const bool inside = begin >= 0 && begin + window_ <= num_samples;
+  for (int i = 0; i < window_; ++i) {
+    int64_t at = begin + i;
+    if (!inside) {
+      if (at < 0) at = -at;
+      if (at >= num_samples) at = 2 * num_samples - 2 - at;
     }
+    const auto from = 2 * static_cast<size_t>(at);
+    in[i] = Complex(signal[from], signal[from + 1]) * shape_[static_cast<size_t>(i)];
   }
-  transform(re, im);
+  fft.transform(in, transformed);
   const auto n = static_cast<size_t>(window_);
   for (size_t k = 0; k < num_bins(); ++k) {
-    const size_t mirror = (n - k) & (n - 1);
-    const Lanes sum_re = re[k] + re[mirror], difference_re = re[k] - re[mirror];
-    const Lanes sum_im = im[k] + im[mirror], difference_im = im[k] - im[mirror];
-    const Lanes quarter = all_lanes(0.25F);
-    out[k] = (sum_re * sum_re + difference_im * difference_im) * quarter;
-    out[num_bins() + k] = (difference_re * difference_re + sum_im * sum_im) * quarter;
-  }
-  for (size_t k = 0; k < 2 * num_bins(); ++k) {
-    for (int lane = 0; lane < kLanes; ++lane) out[k][lane] = std::sqrt(out[k][lane]);
+    const Complex a = transformed[k], b = std::conj(transformed[(n - k) & (n - 1)]);
+    out[k] = std::sqrt(std::norm(a + b)) / 2;
+    out[num_bins() + k] = std::sqrt(std::norm(a - b)) / 2;
   }
 }
 
-void Scale::project(const Bank& bank, const Lanes* magnitudes, Lanes* out) {
+void Scale::project(const Bank& bank, const float* magnitudes, float* out) {
   for (size_t b = 0; b < bank.bands.size(); ++b) {
     const MelBand& band = bank.bands[b];
-    Lanes sum{};
-    for (size_t i = 0; i < band.weights.size(); ++i) {
-      sum += all_lanes(band.weights[i]) * magnitudes[static_cast<size_t>(band.first_bin) + i];
-    }
-    out[b] = sum;
+    out[b] = std::inner_product(band.weights.begin(), band.weights.end(), magnitudes + band.first_bin, 0.0F);
   }
 }
 
 Sums Scale::compare(std::span<const float> reference, std::span<const float> estimate, int64_t first,
                     int64_t last) const {
-  std::vector<Lanes> re(static_cast<size_t>(window_)), im(re.size()), expected(2 * num_bins()), found(2 * num_bins());
-  std::vector<Lanes> expected_mels(512), found_mels(512);
+  const kissfft<float> fft(static_cast<size_t>(window_), false);
+  std::vector<Complex> in(static_cast<size_t>(window_)), transformed(in.size());
+  std::vector<float> expected(2 * num_bins()), found(2 * num_bins()), expected_mels(512), found_mels(512);
   const float floor = static_cast<float>(std::pow(10, kFloorDb / 20)) * static_cast<float>(window_) / 4;
   Sums sums;
-  for (int64_t frame = first; frame < last; frame += kLanes) {
-    magnitudes(reference, frame, re.data(), im.data(), expected.data());
-    magnitudes(estimate, frame, re.data(), im.data(), found.data());
-    const int num_lanes = static_cast<int>(std::min<int64_t>(kLanes, last - frame));
+  for (int64_t frame = first; frame < last; ++frame) {
+    magnitudes(reference, frame, fft, in.data(), transformed.data(), expected.data());
+    magnitudes(estimate, frame, fft, in.data(), transformed.data(), found.data());
     for (size_t channel = 0; channel < 2; ++channel) {
       for (const Bank& bank : banks_) {
         project(bank, &expected[channel * num_bins()], expected_mels.data());
@@ -163,25 +110,21 @@ Sums Scale::compare(std::span<const float> reference, std::span<const float> est
         const auto kind = static_cast<size_t>(bank.kind);
         float log_sum = 0, sum = 0;
         for (size_t b = 0; b < bank.bands.size(); ++b) {
-          for (int lane = 0; lane < num_lanes; ++lane) {
-            const float x = expected_mels[b][lane], y = found_mels[b][lane];
-            log_sum += std::abs(std::log2(std::max(x, kMelClamp) / std::max(y, kMelClamp)));
-            sum += std::abs(x - y);
-          }
+          const float x = expected_mels[b], y = found_mels[b];
+          log_sum += std::abs(std::log2(std::max(x, kMelClamp) / std::max(y, kMelClamp)));
+          sum += std::abs(x - y);
         }
         sums.log2_mel[kind] += log_sum;
         sums.mel[kind] += sum;
       }
       if (window_ != kLogSpectralWindow) continue;
-      for (int lane = 0; lane < num_lanes; ++lane) {
-        float squares = 0;
-        for (size_t k = channel * num_bins(); k < (channel + 1) * num_bins(); ++k) {
-          const float log_ratio = std::log2(std::max(expected[k][lane], floor) / std::max(found[k][lane], floor));
-          squares += log_ratio * log_ratio;
-        }
-        sums.log_spectral_db +=
-            20 * std::numbers::ln2 / std::numbers::ln10 * std::sqrt(squares / static_cast<float>(num_bins()));
+      float squares = 0;
+      for (size_t k = channel * num_bins(); k < (channel + 1) * num_bins(); ++k) {
+        const float log_ratio = std::log2(std::max(expected[k], floor) / std::max(found[k], floor));
+        squares += log_ratio * log_ratio;
       }
+      sums.log_spectral_db +=
+          20 * std::numbers::ln2 / std::numbers::ln10 * std::sqrt(squares / static_cast<float>(num_bins()));
     }
   }
   return sums;
