@@ -16,9 +16,11 @@ namespace po = boost::program_options;
 constexpr const char* kRest = R"(
 Every file is decoded once. Errors: what cannot be read or is damaged, files that are named and not there, lengths that
 differ by more than --length-tolerance, sources that do not sum to the mixture within the layout's tolerance, two sources
-that are the same audio sample for sample. Warnings: smaller differences, unlike sample rates, clipping (three or more
-samples in a row at full scale), silence, an offset (DC) over -50 dBFS, sources that sound alike at another level, no
-licence. Licences are looked for in DIR: LICENSE, licence.json ({"licence": ...}), sources.tsv (a column "licence").
+that are the same audio sample for sample. Of a packed set (vqdata pack): shards that are missing or cut short, chunks whose
+checksums are wrong, levels that are not those of the index. Warnings: smaller differences, unlike sample rates, clipping
+(three or more samples in a row at full scale), silence, an offset (DC) over -50 dBFS, sources that sound alike at another
+level, no licence. Licences are looked for in DIR: LICENSE, licence.json ({"licence": ...}), sources.tsv (a column
+"licence"); of a packed set in its index.
 
 The exit code is 3 when there is an error, and 0 with nothing but warnings.
 
@@ -26,6 +28,7 @@ Examples:
   vqdata check musdb18hq
   vqdata check slakh2100 --split train,validation --threads 2 --json > slakh.json
   vqdata check my-set --layout own.json --sources vocals,bass
+  vqdata check packed/musdb
 )";
 
 double number(const Values& values, const char* name, double minimum, double maximum) {

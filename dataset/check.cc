@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "dataset/layout.h"
+#include "dataset/pack.h"
 #include "dataset/stems.h"
 #include "runtime/fft.h"
 #include "runtime/sha256.h"
@@ -200,9 +201,34 @@ class Measure {
 struct OpenFile {
   FileReport report;
   double gain = 1;
-  std::unique_ptr<audio::AudioReader> reader;  // null at the end
-  std::unique_ptr<Measure> measure;
+  // Fills interleaved stereo, gives the number of frames, 0 at the end, and keeps counts of the report; null at the end.
+  std::function<size_t(FileReport&, std::span<float>)> read{};
+  std::unique_ptr<Measure> measure{};
+  const PackedStem* packed = nullptr;  // what the index of a packed set says
 };
+
+std::function<size_t(FileReport&, std::span<float>)> reader_of(std::shared_ptr<audio::AudioReader> reader) {
+  return [reader = std::move(reader)](FileReport& report, std::span<float> block) {
+    const size_t num_frames = reader->read(block);
+    report.num_bad_samples = reader->num_bad_samples();
+    report.num_damaged_packets = reader->num_damaged_packets();
+    return num_frames;
+  };
+}
+
+std::function<size_t(FileReport&, std::span<float>)> reader_of(std::shared_ptr<const PackedShard> shard, size_t song,
+                                                               size_t source) {
+  return [shard = std::move(shard), song, source, samples = std::vector<int16_t>()](FileReport& report,
+                                                                                    std::span<float> block) mutable {
+    const int64_t left = shard->songs()[song].num_frames - report.num_frames;
+    const auto num_frames = static_cast<size_t>(std::min<int64_t>(left, static_cast<int64_t>(block.size() / 2)));
+    samples.resize(2 * num_frames);
+    shard->read(song, source, report.num_frames, samples);
+    std::ranges::transform(samples, block.begin(),
+                           [](int16_t sample) { return static_cast<float>(sample) / 32768.0f; });
+    return num_frames;
+  };
+}
 
 struct CheckedSong {
   SongReport report;
@@ -212,17 +238,24 @@ struct CheckedSong {
 
 class SongCheck {
  public:
-  SongCheck(const SongFiles& files, const Layout& layout, const CheckOptions& options)
-      : files_(files), options_(options), tolerance_db_(layout.sum_tolerance_db()) {
-    if (options.sum_tolerance_db) tolerance_db_ = options.sum_tolerance_db;
+  SongCheck(SongFiles files, const Layout& layout, const CheckOptions& options)
+      : SongCheck(std::move(files), options, layout.sum_tolerance_db()) {
     // With a source that was not asked for the sum is another.
     for (const std::string& group : layout.groups()) {
       has_all_ = has_all_ && std::ranges::find(options.sources, group) != options.sources.end();
     }
-    song_.report.name = files.name;
-    song_.report.split = files.split;
-    song_.report.has_bleed = files.has_bleed;
-    label_ = (files.split.empty() ? "" : files.split + "/") + files.name;
+  }
+
+  SongCheck(std::shared_ptr<const PackedShard> shard, size_t song, const CheckOptions& options)
+      : SongCheck({.name = shard->songs()[song].name,
+                   .split = shard->songs()[song].split,
+                   .sources = {},
+                   .mixture = {},
+                   .missing = {},
+                   .remarks = {}},
+                  options, std::nullopt) {
+    shard_ = std::move(shard);
+    packed_song_ = song;
   }
 
   CheckedSong run() {
@@ -233,7 +266,11 @@ class SongCheck {
     for (const std::string& remark : files_.remarks) find(Severity::kWarning, "missing", remark);
     for (size_t s = 0; s < options_.sources.size(); ++s) {
       first_of_source_.push_back(open_files_.size());
-      for (const AudioFile& file : files_.sources[s]) open(file, options_.sources[s]);
+      if (shard_) {
+        open_packed(options_.sources[s]);
+      } else {
+        for (const AudioFile& file : files_.sources[s]) open(file, options_.sources[s]);
+      }
     }
     first_of_source_.push_back(open_files_.size());
     for (const AudioFile& file : files_.mixture) open(file, "mixture");
@@ -243,6 +280,16 @@ class SongCheck {
   }
 
  private:
+  SongCheck(SongFiles files, const CheckOptions& options, std::optional<double> tolerance_db)
+      : files_(std::move(files)),
+        options_(options),
+        tolerance_db_(options.sum_tolerance_db ? options.sum_tolerance_db : tolerance_db) {
+    song_.report.name = files_.name;
+    song_.report.split = files_.split;
+    song_.report.has_bleed = files_.has_bleed;
+    label_ = (files_.split.empty() ? "" : files_.split + "/") + files_.name;
+  }
+
   void find(Severity severity, const std::string& kind, const std::string& text) {
     song_.findings.push_back({severity, kind, label_, text});
   }
@@ -258,40 +305,58 @@ class SongCheck {
     open.report.stream_index = file.stream_index;
     open.report.source = source;
     try {
-      open.reader = open_audio(file, 0);
-      const audio::AudioInfo info = open.reader->info();
+      std::shared_ptr<audio::AudioReader> reader = open_audio(file, 0);
+      const audio::AudioInfo info = reader->info();
       open.report.format = info.format;
       open.report.sample_rate_hz = info.source_sample_rate_hz;
       open.report.num_channels = info.source_num_channels;
       int& rate_hz = song_.report.sample_rate_hz;
       if (rate_hz == 0) rate_hz = info.source_sample_rate_hz;
       if (info.source_sample_rate_hz != rate_hz) {
-        open.reader = open_audio(file, rate_hz);
+        reader = open_audio(file, rate_hz);
         find(Severity::kWarning, "sample_rate",
              place(open.report) + ": " + std::to_string(info.source_sample_rate_hz) + " Hz, the song's first file " +
                  std::to_string(rate_hz) + " Hz; resampled");
       }
       open.measure = std::make_unique<Measure>(rate_hz);
+      open.read = reader_of(std::move(reader));
     } catch (const Error& error) {
       fail(open, error);
     }
   }
 
+  // A source of a packed set, if it is not silent there.
+  void open_packed(const std::string& source) {
+    song_.report.sample_rate_hz = shard_->sample_rate_hz();
+    const auto found = std::ranges::find(shard_->sources(), source);
+    if (found == shard_->sources().end()) return;
+    const auto index = static_cast<size_t>(found - shard_->sources().begin());
+    const auto& stem = shard_->songs()[packed_song_].stems[index];
+    if (!stem) return;
+    OpenFile& open = open_files_.emplace_back();
+    open.report.path = shard_->path() + ": " + label_ + ": " + source;
+    open.report.source = source;
+    open.report.format = "packed " + to_string(shard_->encoding());
+    open.report.sample_rate_hz = shard_->sample_rate_hz();
+    open.report.num_channels = 2;
+    open.measure = std::make_unique<Measure>(shard_->sample_rate_hz());
+    open.packed = &*stem;
+    open.read = reader_of(shard_, packed_song_, index);
+  }
+
   void fail(OpenFile& open, const Error& error) {
     open.report.error = error.what();
-    open.reader.reset();
+    open.read = nullptr;
     find(Severity::kError, "unreadable", open.report.error);
   }
 
   // The next block of a file, measured; the number of frames, 0 at the end.
   size_t next(OpenFile& open, std::span<float> block) {
-    if (!open.reader) return 0;
+    if (!open.read) return 0;
     try {
-      const size_t num_frames = open.reader->read(block);
-      open.report.num_bad_samples = open.reader->num_bad_samples();
-      open.report.num_damaged_packets = open.reader->num_damaged_packets();
+      const size_t num_frames = open.read(open.report, block);
       if (num_frames == 0) {
-        open.reader.reset();
+        open.read = nullptr;
         return 0;
       }
       open.measure->add(block.first(2 * num_frames), open.report);
@@ -365,6 +430,7 @@ class SongCheck {
       FileReport& file = open.report;
       song_.fingerprints.push_back(open.measure ? open.measure->finish(file) : Fingerprint{});
       judge_file(file);
+      if (open.packed != nullptr && file.error.empty() && options_.max_seconds == 0) judge_index(file, *open.packed);
       song_.report.files.push_back(std::move(file));
     }
     const double rate_hz = song_.report.sample_rate_hz;
@@ -420,14 +486,37 @@ class SongCheck {
     }
   }
 
-  const SongFiles& files_;
+  // Of a packed stem: what the index says of it must be what it is. Opus changes levels a little.
+  void judge_index(const FileReport& file, const PackedStem& stem) {
+    const bool exact = shard_->encoding() != PackEncoding::kOpus;
+    const double tolerance_db = exact ? 0.01 : 1.0;
+    if (std::abs(file.rms_db - stem.rms_db) > tolerance_db ||
+        (exact && std::abs(20 * std::log10(file.peak) - stem.peak_db) > tolerance_db)) {
+      find(Severity::kError, "index",
+           place(file) + ": the index says " + printed("%.2f", stem.rms_db) + " dB (peak " +
+               printed("%.2f", stem.peak_db) + "), found " + printed("%.2f", file.rms_db) + " (peak " +
+               printed("%.2f", 20 * std::log10(file.peak)) + "); pack the set again");
+    }
+    const auto source = std::ranges::find(options_.sources, file.source) - options_.sources.begin();
+    const double sounding = song_.report.seconds_sounding[static_cast<size_t>(source)];
+    const auto indexed = static_cast<double>(stem.active_frames.size());
+    if (exact && sounding != indexed) {
+      find(Severity::kError, "index",
+           place(file) + ": the index says that it sounds for " + printed("%.0f", indexed) + " s, found " +
+               printed("%.0f", sounding) + "; pack the set again");
+    }
+  }
+
+  SongFiles files_;
   const CheckOptions& options_;
   std::optional<double> tolerance_db_;
   bool has_all_ = true;
   std::string label_;
   CheckedSong song_;
   std::vector<OpenFile> open_files_;
-  std::vector<size_t> first_of_source_;  // index into open_files_; one more than sources
+  std::vector<size_t> first_of_source_;       // index into open_files_; one more than sources
+  std::shared_ptr<const PackedShard> shard_;  // null = the song's files
+  size_t packed_song_ = 0;
 };
 
 void find_duplicates(const std::vector<CheckedSong>& songs, std::vector<Finding>& findings) {
@@ -616,35 +705,21 @@ size_t SetReport::num_errors() const {
       std::ranges::count_if(findings, [](const Finding& f) { return f.severity == Severity::kError; }));
 }
 
-SetReport check_set(const std::string& root, const CheckOptions& options) {
+namespace {
+
+// Checks every song, `check(i)`, and what concerns more than one.
+template <class Check>
+void check_songs(size_t num_songs, const CheckOptions& options, SetReport& report, Check&& check) {
   runtime::ThreadPool pool(options.num_threads);
-  const Layout layout = choose_layout(options.layout, root, options.sources);
-  const Listing listing = layout.list(root, options.sources);
-  const std::vector<SongFiles> files = select_splits(listing, options.splits, root);
-  if (files.empty() && listing.bad_songs.empty()) {
-    throw Error(ExitCode::kBadFile,
-                root + ": no song found; layout " + layout.name() + " expects " + layout.description());
-  }
-  SetReport report{.root = root,
-                   .layout = layout.name(),
-                   .sources = options.sources,
-                   .publisher_licence = layout.licence(),
-                   .licences = {},
-                   .songs = {},
-                   .findings = {}};
-  for (const std::string& text : listing.bad_songs) report.findings.push_back({Severity::kError, "metadata", "", text});
-  for (const std::string& text : listing.left_out) {
-    report.findings.push_back({Severity::kWarning, "no_source", "", text});
-  }
-  std::vector<CheckedSong> songs(files.size());
+  std::vector<CheckedSong> songs(num_songs);
   std::mutex mutex;
   size_t num_done = 0;
-  pool.parallel_for(static_cast<int64_t>(files.size()), 1, [&](int64_t begin, int64_t end) {
+  pool.parallel_for(static_cast<int64_t>(num_songs), 1, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      songs[i] = SongCheck(files[i], layout, options).run();
+      songs[i] = check(i);
       const std::scoped_lock lock(mutex);
       ++num_done;
-      if (options.on_progress) options.on_progress(num_done, files.size());
+      if (options.on_progress) options.on_progress(num_done, num_songs);
     }
   });
   std::map<std::string, std::set<std::string>> splits_of;
@@ -670,8 +745,103 @@ SetReport check_set(const std::string& root, const CheckOptions& options) {
     if (seconds[s] > 0) continue;
     report.findings.push_back({Severity::kWarning, "silence", "", options.sources[s] + " sounds in no song"});
   }
-  LicenceCheck(root, report);
   for (CheckedSong& song : songs) report.songs.push_back(std::move(song.report));
+}
+
+SetReport check_packed_set(const std::string& root, const CheckOptions& options) {
+  if (!options.layout.empty()) {
+    throw Error(ExitCode::kUsage, root + ": is a packed set, which has no layout; found layout " + options.layout);
+  }
+  SetReport report{.root = root,
+                   .layout = "packed",
+                   .sources = options.sources,
+                   .publisher_licence = {},
+                   .licences = {},
+                   .songs = {},
+                   .findings = {}};
+  const auto fail = [&](const std::string& kind, const std::string& text) {
+    report.findings.push_back({Severity::kError, kind, "", text});
+  };
+  std::vector<std::shared_ptr<const PackedShard>> shards;
+  for (const std::string& path : list_shards(root)) {
+    try {
+      shards.push_back(PackedShard::open(path));
+    } catch (const Error& error) {
+      fail("unreadable", error.what());
+    }
+  }
+  struct Place {
+    std::shared_ptr<const PackedShard> shard;
+    size_t song;
+  };
+  std::vector<Place> songs;
+  std::set<std::string> splits;
+  std::set<size_t> numbers;
+  std::map<std::string, size_t> licences;
+  size_t num_without_licence = 0;
+  for (const auto& shard : shards) {
+    if (shard->set() != shards[0]->set() || shard->num_shards() != shards[0]->num_shards() ||
+        !numbers.insert(shard->shard()).second) {
+      fail("metadata", shard->path() + ": is shard " + std::to_string(shard->shard()) + " of another set than " +
+                           shards[0]->path() + ", or one twice");
+    }
+    for (size_t i = 0; i < shard->songs().size(); ++i) {
+      const PackedSong& song = shard->songs()[i];
+      splits.insert(song.split);
+      if (!options.splits.empty() && std::ranges::find(options.splits, song.split) == options.splits.end()) continue;
+      songs.push_back({shard, i});
+      song.facts.licence.empty() ? ++num_without_licence : ++licences[song.facts.licence];
+    }
+  }
+  if (!shards.empty() && shards.size() != shards[0]->num_shards()) {
+    fail("missing", root + ": " + std::to_string(shards.size()) + " of " + std::to_string(shards[0]->num_shards()) +
+                        " shards can be read; pack the set again to complete it");
+  }
+  for (const std::string& split : options.splits) {
+    if (splits.contains(split)) continue;
+    throw Error(ExitCode::kUsage, root + ": no song in split \"" + split + "\"");
+  }
+  for (const auto& [licence, count] : licences) {
+    report.licences.push_back("index: " + licence + " (" + std::to_string(count) + " songs)");
+  }
+  if (num_without_licence > 0) {
+    report.findings.push_back({Severity::kWarning, "licence", "",
+                               std::to_string(num_without_licence) + " of " + std::to_string(songs.size()) +
+                                   " songs tell no licence; pack them with --licence"});
+  }
+  check_songs(songs.size(), options, report,
+              [&](size_t i) { return SongCheck(songs[i].shard, songs[i].song, options).run(); });
+  return report;
+}
+
+SetReport check_folders(const std::string& root, const CheckOptions& options) {
+  const Layout layout = choose_layout(options.layout, root, options.sources);
+  const Listing listing = layout.list(root, options.sources);
+  const std::vector<SongFiles> files = select_splits(listing, options.splits, root);
+  if (files.empty() && listing.bad_songs.empty()) {
+    throw Error(ExitCode::kBadFile,
+                root + ": no song found; layout " + layout.name() + " expects " + layout.description());
+  }
+  SetReport report{.root = root,
+                   .layout = layout.name(),
+                   .sources = options.sources,
+                   .publisher_licence = layout.licence(),
+                   .licences = {},
+                   .songs = {},
+                   .findings = {}};
+  for (const std::string& text : listing.bad_songs) report.findings.push_back({Severity::kError, "metadata", "", text});
+  for (const std::string& text : listing.left_out) {
+    report.findings.push_back({Severity::kWarning, "no_source", "", text});
+  }
+  check_songs(files.size(), options, report, [&](size_t i) { return SongCheck(files[i], layout, options).run(); });
+  LicenceCheck(root, report);
+  return report;
+}
+
+}  // namespace
+
+SetReport check_set(const std::string& root, const CheckOptions& options) {
+  SetReport report = is_packed_set(root) ? check_packed_set(root, options) : check_folders(root, options);
   std::ranges::stable_sort(report.findings, std::ranges::greater{}, &Finding::severity);
   return report;
 }

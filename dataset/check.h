@@ -1,5 +1,6 @@
 // Proves a set of songs before anything is trained on it: every file is decoded once and measured, the sources are summed
-// and held against the mixture, and files that are the same audio under two names are found.
+// and held against the mixture, and files that are the same audio under two names are found. Of a packed set
+// (dataset/pack.h) every chunk is held against its checksum, and every stem against what the index says of it.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +62,7 @@ enum class Severity { kWarning, kError };
 struct Finding {
   Severity severity;
   // metadata, missing, no_source, unreadable, damaged, not_finite, empty, sample_rate, clipping, dc, silence, length, sum,
-  // bleed, duplicate, name, licence
+  // bleed, duplicate, name, licence, index
   std::string kind;
   std::string song;  // "" = of the set
   std::string text;

@@ -66,6 +66,10 @@ void visit_mix(dataset::MixOptions& mix, Real&& real, Boolean&& boolean) {
   real("active_probability", mix.active_probability, 0, 1);
   real("min_speed", mix.min_speed, 0.25, 4);
   real("max_speed", mix.max_speed, 0.25, 4);
+  real("tilt_deviation_db_per_octave", mix.tilt_deviation_db_per_octave, 0, 6);
+  real("source_loudness_lufs", mix.source_loudness_lufs, -60, 0);
+  real("song_loudness_lufs", mix.song_loudness_lufs, -60, 0);
+  boolean("level_by_loudness", mix.level_by_loudness);
   boolean("swap_channels", mix.swap_channels);
   boolean("flip_polarity", mix.flip_polarity);
 }
