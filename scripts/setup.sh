@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12, Ubuntu 24.04 or newer:
-#   scripts/setup.sh [demo|test|dev|package] [torch] [museval]
+#   scripts/setup.sh [demo|test|dev|package] [torch] [museval] [voices]
 #   demo     what building and running vqcodec needs
 #   test     that, and what the tests need
 #   dev      that, and Clang for fuzzing, formatting and linting
 #   package  what test needs, and what packing needs
 #   torch    also LibTorch, into .venv, unless scripts/find_torch.sh finds one
 #   museval  also museval, into .venv-eval, which vqeval sdr is tested against
+#   voices   also espeak-ng and Festival with its free voices, which vqdata sings with
 # Does nothing where nothing is missing. SETUP=off leaves the machine as it is.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,10 +19,11 @@ build_packages=(
   libavcodec-dev libavformat-dev libavutil-dev libebur128-dev libsndfile1-dev libsoxr-dev
   libboost-program-options-dev libeigen3-dev libkissfft-dev libopus-dev libssl-dev libyaml-cpp-dev libzstd-dev
   nlohmann-json3-dev)
-test_packages=(ffmpeg git libgmock-dev libgtest-dev python3)
+test_packages=(espeak-ng ffmpeg git libgmock-dev libgtest-dev python3)
 venv_packages=(python3 python3-venv)  # for torch and museval
 dev_packages=(clang clang-format clang-tidy libclang-rt-dev)
 pack_packages=(dpkg-dev file)
+voice_packages=(espeak-ng festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts)
 
 say() { printf '== %s\n' "$*"; }
 fail() {
@@ -79,12 +81,13 @@ install_museval() {
 
 what=${1:-demo}
 [ $# -eq 0 ] || shift
-torch=no museval=no
+torch=no museval=no voices=no
 for extra in "$@"; do
   case $extra in
     torch) torch=yes ;;
     museval) museval=yes ;;
-    *) fail "unknown word '$extra': torch or museval" ;;
+    voices) voices=yes ;;
+    *) fail "unknown word '$extra': torch, museval or voices" ;;
   esac
 done
 packages=("${build_packages[@]}")
@@ -95,6 +98,7 @@ case $what in
   package) packages+=("${test_packages[@]}" "${pack_packages[@]}") ;;
   *) fail "unknown set '$what': demo, test, dev or package" ;;
 esac
+[ "$voices" = no ] || packages+=("${voice_packages[@]}")
 [ "$torch$museval" = nono ] || packages+=("${venv_packages[@]}")
 
 if [ "${SETUP:-on}" = off ]; then
