@@ -120,22 +120,22 @@ Equalizer::Equalizer(std::span<const Biquad> biquads) {
 }
 
 void Equalizer::run(std::span<float> left, std::span<float> right) {
+  // Both channels are one vector: a filter waits for its own last sample, so there is no other way to do two at once.
+  using Pair = double __attribute__((vector_size(16)));
   for (Stage& stage : stages_) {
-    const BiquadCoefficients c = stage.c;
-    // Both channels in one loop: each waits for its own last sample, and so fills the other's gaps.
-    auto [l1, l2] = stage.state[0];
-    auto [r1, r2] = stage.state[1];
+    const auto pair = [](double x) { return Pair{x, x}; };
+    const Pair b0 = pair(stage.c.b0), b1 = pair(stage.c.b1), b2 = pair(stage.c.b2);
+    const Pair a1 = pair(stage.c.a1), a2 = pair(stage.c.a2);
+    Pair first = {stage.state[0][0], stage.state[0][1]}, second = {stage.state[1][0], stage.state[1][1]};
     for (size_t i = 0; i < left.size(); ++i) {
-      const double x = left[i], z = right[i];
-      const double y = c.b0 * x + l1, u = c.b0 * z + r1;
-      l1 = c.b1 * x - c.a1 * y + l2;
-      r1 = c.b1 * z - c.a1 * u + r2;
-      l2 = c.b2 * x - c.a2 * y;
-      r2 = c.b2 * z - c.a2 * u;
-      left[i] = static_cast<float>(y);
-      right[i] = static_cast<float>(u);
+      const Pair x = {left[i], right[i]};
+      const Pair y = b0 * x + first;
+      first = b1 * x - a1 * y + second;
+      second = b2 * x - a2 * y;
+      left[i] = static_cast<float>(y[0]);
+      right[i] = static_cast<float>(y[1]);
     }
-    stage.state = {{{l1, l2}, {r1, r2}}};
+    stage.state = {{{first[0], first[1]}, {second[0], second[1]}}};
     for (auto& state : stage.state) {
       for (double& value : state) value = std::abs(value) < kTiny ? 0 : value;
     }

@@ -58,7 +58,7 @@ class Equalizer : public Effect {
  private:
   struct Stage {
     BiquadCoefficients c;
-    std::array<std::array<double, 2>, 2> state{};  // per channel, transposed direct form II
+    std::array<std::array<double, 2>, 2> state{};  // transposed direct form II, each of left and right
   };
   std::vector<Stage> stages_;
 };

@@ -41,7 +41,10 @@ double around(CounterRandom& random, double middle, double deviation) {
   return middle + deviation * std::clamp(random.normal(), -2.0, 2.0);
 }
 
-double rounded(double value, double step) { return std::round(value / step) * step; }
+double rounded(double value, int num_digits) {
+  const double scale = std::pow(10.0, num_digits);
+  return std::round(value * scale) / scale;
+}
 
 double gain_of(double db) { return std::pow(10.0, db / 20); }
 
@@ -268,6 +271,7 @@ class SongRenderer {
     if (parts_json_.empty()) {
       throw Error(ExitCode::kBadFile, source_.name + ": no soundfont can play any of its parts");
     }
+    send_ = dry_ = {};
     balance();
     master();
     describe();
@@ -287,9 +291,9 @@ class SongRenderer {
     CounterRandom& random = song_random_;
     const auto range = static_cast<uint64_t>(options_.max_transpose);
     transpose_ = static_cast<int>(random.below(2 * range + 1)) - options_.max_transpose;
-    tempo_factor_ = rounded(between(random, options_.min_tempo, options_.max_tempo), 1e-6);
-    tuning_cents_ = rounded(between(random, -options_.max_tuning_cents, options_.max_tuning_cents), 0.1);
-    velocity_power_ = rounded(std::exp2(around(random, 0, 0.4)), 1e-3);
+    tempo_factor_ = rounded(between(random, options_.min_tempo, options_.max_tempo), 6);
+    tuning_cents_ = rounded(between(random, -options_.max_tuning_cents, options_.max_tuning_cents), 1);
+    velocity_power_ = rounded(std::exp2(around(random, 0, 0.4)), 3);
     velocity_deviation_ = between(random, 0, 5);
     timing_deviation_ = between(random, 0, 0.006);
     room_ = {.decay_seconds = log_between(random, 0.35, 3.2),
@@ -390,7 +394,7 @@ class SongRenderer {
       part.notes.push_back(note);
     }
     groove_json_ = {{"file", groove.take->file},
-                    {"tempo_bpm", rounded(groove.take->tempo_bpm, 1e-3)},
+                    {"tempo_bpm", rounded(groove.take->tempo_bpm, 3)},
                     {"song_beats_per_beat", groove.song_beats_per_beat}};
     if (!part.notes.empty()) parts_.push_back(std::move(part));
   }
@@ -507,7 +511,7 @@ class SongRenderer {
 
   void mix_group(Group group) {
     StereoSamples& stem = song_.stems[group];
-    StereoSamples send, dry;
+    StereoSamples &send = send_, &dry = dry_;  // kept from group to group: new memory costs time
     for (size_t index = 0; index < parts_.size(); ++index) {
       const Part& part = parts_[index];
       if (part.group != group) continue;
@@ -580,15 +584,14 @@ class SongRenderer {
         send.left[i] += send_gain * dry.left[i];
         send.right[i] += send_gain * dry.right[i];
       }
-      json["played_lufs"] = rounded(played_lufs, 0.1);
-      json["mixed_lufs"] = rounded(wanted_lufs, 0.1);
+      json["played_lufs"] = rounded(played_lufs, 1);
+      json["mixed_lufs"] = rounded(wanted_lufs, 1);
       json["effects"] = rack.names;
-      json["place"] = rounded(place.place, 0.01);
-      json["reverb_send_db"] = rounded(send_db, 0.1);
+      json["place"] = rounded(place.place, 2);
+      json["reverb_send_db"] = rounded(send_db, 1);
       parts_json_.push_back(json);
     }
     if (stem.left.empty()) return;
-    dry = {};
     Reverb(room_).process(send.left, send.right);
     for (size_t i = 0; i < stem.left.size(); ++i) {
       stem.left[i] += send.left[i];
@@ -693,10 +696,10 @@ class SongRenderer {
     json["num_frames"] = song_.num_frames;
     json["transpose_semitones"] = transpose_;
     json["tempo_factor"] = tempo_factor_;
-    json["tempo_bpm"] = rounded(tempo_bpm_, 1e-3);
+    json["tempo_bpm"] = rounded(tempo_bpm_, 3);
     json["tuning_cents"] = tuning_cents_;
     json["velocity_power"] = velocity_power_;
-    const auto time = [&](double song_seconds) { return rounded(std::min(end_seconds, seconds(song_seconds)), 1e-6); };
+    const auto time = [&](double song_seconds) { return rounded(std::min(end_seconds, seconds(song_seconds)), 6); };
     ordered_json beats = ordered_json::array();
     if (source_.annotations) {
       const SongAnnotations& known = *source_.annotations;
@@ -741,9 +744,9 @@ class SongRenderer {
       json["beat_seconds"] = beats;
     }
     if (!groove_json_.empty()) json["groove"] = groove_json_;
-    json["reverb"] = {{"decay_seconds", rounded(room_.decay_seconds, 0.01)},
-                      {"pre_delay_seconds", rounded(room_.pre_delay_seconds, 1e-4)}};
-    json["limiter_db"] = rounded(limiter_db_, 0.1);
+    json["reverb"] = {{"decay_seconds", rounded(room_.decay_seconds, 2)},
+                      {"pre_delay_seconds", rounded(room_.pre_delay_seconds, 4)}};
+    json["limiter_db"] = rounded(limiter_db_, 1);
     StereoSamples mixture{std::vector<float>(static_cast<size_t>(song_.num_frames)),
                           std::vector<float>(static_cast<size_t>(song_.num_frames))};
     ordered_json stems = ordered_json::object();
@@ -781,9 +784,9 @@ class SongRenderer {
   }
 
   static ordered_json levels(const StereoSamples& samples) {
-    return {{"peak_db", rounded(to_db(peak_of(samples)), 0.01)},
-            {"rms_db", rounded(rms_db(samples), 0.01)},
-            {"loudness_lufs", rounded(loudness_lufs(samples.left, samples.right), 0.01)}};
+    return {{"peak_db", rounded(to_db(peak_of(samples)), 2)},
+            {"rms_db", rounded(rms_db(samples), 2)},
+            {"loudness_lufs", rounded(loudness_lufs(samples.left, samples.right), 2)}};
   }
 
   const RenderSource& source_;
@@ -803,6 +806,7 @@ class SongRenderer {
   std::vector<std::string> remarks_;
   std::map<size_t, bool> used_fonts_;
   ordered_json groove_json_, parts_json_ = ordered_json::array();
+  StereoSamples send_, dry_;
   RenderedSong song_;
 };
 
