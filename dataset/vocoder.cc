@@ -224,7 +224,9 @@ std::vector<Syllable> analyse_speech(const Speech& speech) {
     const size_t first = (word.begin * block - from) * 200 / static_cast<size_t>(rate_hz);
     const size_t last = std::min(num_frames, first + (word.end - word.begin) * 2);
     for (size_t t = first; t < last; ++t) {
-      frames.push_back(make_frame(power_rows[t], aperiodicity_rows[t], cheap_trick.fft_size, rate_hz, f0[t] > 0));
+      // Harvest gives noise a pitch too; D4C calls it aperiodic throughout.
+      const bool voiced = f0[t] > 0 && aperiodicity_rows[t][1000 * cheap_trick.fft_size / rate_hz] < 0.99;
+      frames.push_back(make_frame(power_rows[t], aperiodicity_rows[t], cheap_trick.fft_size, rate_hz, voiced));
     }
     Syllable syllable;
     if (make_syllable(frames, syllable)) syllables.push_back(std::move(syllable));

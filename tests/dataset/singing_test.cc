@@ -67,7 +67,7 @@ class PulseVoice final : public SpeechVoice {
       }
       for (size_t i = 0; i < x.size(); ++i) {
         const double edge = std::min({1.0, static_cast<double>(i) / 160, static_cast<double>(x.size() - i) / 160});
-        speech.samples.push_back(static_cast<float>(2.0 * edge * x[i]));
+        speech.samples.push_back(static_cast<float>(1.2 * edge * x[i]));
       }
     }
     speech.samples.insert(speech.samples.end(), static_cast<size_t>(kPauseSeconds * kHz), 0.0f);
@@ -498,7 +498,7 @@ TEST_F(ProgramVoices, ThatAreMissingFailOrPrintGarbageGiveClearErrors) {
   std::string noise(1000, 'x');
   for (size_t i = 0; i < noise.size(); ++i) noise[i] = static_cast<char>(CounterRandom(1, 2, i).next());
   fails(plays(noise), "expected a WAV file");
-  // A hum of speech's length but no word that is voiced.
+  // It sounds, but nothing in it is voiced.
   Speech hiss{.sample_rate_hz = 16000, .samples = {}};
   CounterRandom random(3, 4, 5);
   for (int i = 0; i < 16000; ++i) hiss.samples.push_back(static_cast<float>(0.02 * random.normal()));
