@@ -16,7 +16,7 @@ museval_version=0.4.1
 
 build_packages=(
   ca-certificates ccache cmake g++ make ninja-build pkg-config
-  libavcodec-dev libavformat-dev libavutil-dev libebur128-dev libsndfile1-dev libsoxr-dev
+  libavcodec-dev libavformat-dev libavutil-dev libebur128-dev libfluidsynth-dev libsndfile1-dev libsoxr-dev
   libboost-program-options-dev libeigen3-dev libkissfft-dev libopus-dev libssl-dev libyaml-cpp-dev libzstd-dev
   nlohmann-json3-dev)
 test_packages=(espeak-ng ffmpeg git libgmock-dev libgtest-dev python3)
