@@ -10,6 +10,7 @@ int run_data_check(const std::vector<std::string>& arguments);
 int run_data_compose(const std::vector<std::string>& arguments);
 int run_data_layouts(const std::vector<std::string>& arguments);
 int run_data_render(const std::vector<std::string>& arguments);
+int run_data_make(const std::vector<std::string>& arguments);
 int run_data_pack(const std::vector<std::string>& arguments);
 int run_data_sing(const std::vector<std::string>& arguments);
 

@@ -18,6 +18,7 @@ Commands:
   check      prove a set of songs: lengths, levels, sums, duplicates, licences
   compose    write new songs as MIDI, with their chords, beats and sections
   layouts    list the layouts in which sets of songs are read, or print one
+  make       make a whole set for training and validation from one configuration
   render     make stems of MIDI songs with soundfonts
   pack       pack folders of songs into a few large files that are read at random
   sing       sing a melody of a MIDI file, for the ear
@@ -31,6 +32,7 @@ constexpr apps::CommandEntry kCommands[] = {
     {"check", apps::run_data_check},
     {"compose", apps::run_data_compose},
     {"layouts", apps::run_data_layouts},
+    {"make", apps::run_data_make},
     {"render", apps::run_data_render},
     {"pack", apps::run_data_pack},
     {"sing", apps::run_data_sing},
