@@ -327,6 +327,7 @@ void PackedShard::parse_index(std::string_view text, uint64_t offset) {
     const Json json = Json::parse(text);
     Fields fields(json, "index");
     set_ = fields.text("set");
+    inputs_ = fields.text("inputs");
     num_shards_ = static_cast<size_t>(fields.integer("num_shards", 1, kMaxShards));
     shard_ = static_cast<size_t>(fields.integer("shard", 0, static_cast<int64_t>(num_shards_) - 1));
     for (const Json& source : fields.list("sources")) {
@@ -614,7 +615,12 @@ std::string find_song_json(const SongFiles& files) {
   return fs::is_regular_file(path, ignored) ? path : "";
 }
 
-// A name for songs and options: other songs, other files or other options give another one.
+std::string digest(const Json& json) {
+  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return runtime::to_hex(runtime::sha256(std::as_bytes(std::span(text)))).substr(0, 32);
+}
+
+// Names the set: other songs or other options give another name.
 std::string set_id(const std::vector<PlannedSong>& songs, const PackOptions& options) {
   Json plan = {{"version", kVersion},
                {"encoding", to_string(options.encoding)},
@@ -625,27 +631,33 @@ std::string set_id(const std::vector<PlannedSong>& songs, const PackOptions& opt
                {"sources", options.sources},
                {"max_seconds", options.max_seconds},
                {"songs", Json::array()}};
-  const auto size_of = [](const std::string& path) {
-    std::error_code error;
-    const auto size = fs::file_size(path, error);
-    if (error) throw Error(ExitCode::kIo, path + ": cannot be read: " + error.message());
-    return size;
-  };
   for (const PlannedSong& song : songs) {
     Json files = Json::array();
     for (const auto& source : song.files->sources) {
       Json entries = Json::array();
       for (const AudioFile& file : source) {
-        entries.push_back({fs::path(file.path).lexically_relative(song.input->root).string(), size_of(file.path),
-                           file.stream_index, file.gain});
+        entries.push_back(
+            {fs::path(file.path).lexically_relative(song.input->root).string(), file.stream_index, file.gain});
       }
       files.push_back(entries);
     }
-    plan["songs"].push_back({song.files->name, song.files->split, song.input->licence, files,
-                             song.song_json.empty() ? 0 : size_of(song.song_json)});
+    plan["songs"].push_back({song.files->name, song.files->split, song.input->licence, files});
   }
-  const std::string text = plan.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return runtime::to_hex(runtime::sha256(std::as_bytes(std::span(text)))).substr(0, 32);
+  return digest(plan);
+}
+
+std::string inputs_id(std::span<const PlannedSong> songs) {
+  Json sizes = Json::array();
+  const auto add = [&](const std::string& path) {
+    std::error_code error;
+    sizes.push_back(fs::file_size(path, error));
+    if (error) throw Error(ExitCode::kIo, path + ": cannot be read: " + error.message());
+  };
+  for (const PlannedSong& song : songs) {
+    for_each_file(*song.files, [&](const AudioFile& file) { add(file.path); });
+    song.song_json.empty() ? sizes.push_back(nullptr) : add(song.song_json);
+  }
+  return digest(sizes);
 }
 
 EncodedSong encode_song(const PlannedSong& planned, const PackOptions& options) {
@@ -743,8 +755,9 @@ class ShardWriter {
     songs_.push_back(std::move(song.entry));
   }
 
-  void finish(const std::string& set, size_t shard, size_t num_shards) {
+  void finish(const std::string& set, const std::string& inputs, size_t shard, size_t num_shards) {
     const Json index = {{"set", set},
+                        {"inputs", inputs},
                         {"shard", shard},
                         {"num_shards", num_shards},
                         {"sources", options_.sources},
@@ -779,7 +792,7 @@ class ShardWriter {
   uint64_t num_bytes_ = kHeaderBytes;
 };
 
-// Whether the shard at `path` is finished and as new as its songs. Throws Error(kUsage) when it is another's.
+// The shard at `path` if it is finished and of its songs as they are now. Throws Error(kUsage) when it is another set's.
 std::shared_ptr<const PackedShard> finished_shard(const std::string& path, const std::string& set, size_t shard,
                                                   std::span<const PlannedSong> songs) {
   std::error_code error;
@@ -795,7 +808,7 @@ std::shared_ptr<const PackedShard> finished_shard(const std::string& path, const
                 path + ": is of other songs or options; pack into another folder, or --force to replace it");
   }
   const auto written = fs::last_write_time(path, error);
-  bool is_newest = !error;
+  bool is_newest = !error && found->inputs() == inputs_id(songs);
   const auto compare = [&](const std::string& input) {
     const auto time = fs::last_write_time(input, error);
     is_newest = is_newest && !error && time <= written;
@@ -898,6 +911,7 @@ PackReport pack_songs(const std::vector<std::string>& folders, const std::string
       num_done += part.size();
       if (options.on_progress) options.on_progress(num_done, songs.size());
     } else {
+      const std::string sizes_id = inputs_id(part);
       ShardWriter writer(path_of(shard), options);
       std::mutex mutex;
       for (size_t first = 0; first < part.size(); first += static_cast<size_t>(pool.size())) {
@@ -917,7 +931,7 @@ PackReport pack_songs(const std::vector<std::string>& folders, const std::string
           writer.add(std::move(song));
         }
       }
-      writer.finish(set, shard, num_shards);
+      writer.finish(set, sizes_id, shard, num_shards);
     }
     report.num_bytes += fs::file_size(path_of(shard), error);
   }

@@ -24,7 +24,8 @@
 //           settles); then packets of 960 frames, each with its bytes (2) before it. The samples are coded as if their rate
 //           were 48 kHz, so nothing is resampled, and Opus's upper limit of 20 kHz is 18.4 kHz at 44.1 kHz.
 //
-// Index: JSON, {"set": text that all shards of a set share, "shard": number, "num_shards", "sources": [names], "songs":
+// Index: JSON, {"set": text that all shards of a set share, "inputs": text that differs when the sizes of the songs' files
+// do, "shard": number, "num_shards", "sources": [names], "songs":
 // [{"name", "split", "num_frames", "loudness_lufs", "licence", "origin", "transpose_semitones", "tempo_bpm",
 // "beat_seconds": [..], "chords": [[start s, end s, name]..], "stems": [null (silent) or {"first_chunk", "loudness_lufs",
 // "peak_db", "rms_db", "active": [[first second, seconds]..]} a source]}]}. Numbers that are not known are null. Other
@@ -99,6 +100,7 @@ class PackedShard {
   int sample_rate_hz() const { return sample_rate_hz_; }
   int chunk_frames() const { return chunk_frames_; }
   const std::string& set() const { return set_; }
+  const std::string& inputs() const { return inputs_; }
   size_t shard() const { return shard_; }
   size_t num_shards() const { return num_shards_; }
   const std::vector<std::string>& sources() const { return sources_; }
@@ -123,7 +125,7 @@ class PackedShard {
   PackEncoding encoding_ = PackEncoding::kInt16;
   int sample_rate_hz_ = 0, chunk_frames_ = 0;
   uint64_t table_offset_ = 0, num_chunks_ = 0;
-  std::string set_;
+  std::string set_, inputs_;
   size_t shard_ = 0, num_shards_ = 0;
   std::vector<std::string> sources_;
   std::vector<PackedSong> songs_;
@@ -172,7 +174,7 @@ struct PackReport {
 
 // Packs the songs of all folders, in the order of their listings, into `out`, which is made. The same songs and options
 // give the same bytes (FLAC and Opus: with the same libraries). A shard that an earlier call with the same songs and options
-// finished is kept, unless one of its files is newer. A song is in memory as a whole, for each thread one.
+// finished is kept, unless one of its files is newer or has another size. A song is in memory as a whole, for each thread one.
 // Throws Error(kUsage) for `out` holding another set without `force`, and as load_songs.
 PackReport pack_songs(const std::vector<std::string>& folders, const std::string& out, const PackOptions& options);
 

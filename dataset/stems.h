@@ -140,7 +140,7 @@ struct WeightedSongs {
 // The spectral tilt: a cascade of first-order filters whose poles and zeros are spread evenly over the octaves from 30 Hz
 // to 0.4 times the sample rate (Smith and Smith, "Closed form fractional integration and differentiation via real
 // exponentially spaced pole-zero pairs", 2016). Between 60 Hz and 0.25 times the sample rate it keeps to a straight line
-// within 1 dB; at 1 kHz its gain is 1.
+// within 0.3 dB for every dB an octave; at 1 kHz its gain is 1.
 struct TiltFilter {
   struct Section {
     double b0 = 1, b1 = 0, a1 = 0;  // y[t] = b0 x[t] + b1 x[t-1] - a1 y[t-1]

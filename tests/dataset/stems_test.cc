@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 
+#include <ebur128.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -346,6 +348,248 @@ TEST_F(MixerTest, SpeedResamples) {
   }
   EXPECT_NEAR(least, 0.8, 0.02);
   EXPECT_NEAR(greatest, 1.2, 0.02);
+}
+
+TEST_F(MixerTest, DrawsAreThoseOfTheFirstVersion) {
+  // Samples 10, 700, 1300 and 2399 of items 0 to 5, from before there were plans, tilt and loudness.
+  constexpr float kExpected[2][6][4] = {{{-0.157704875F, 0.222995654F, 0.173075065F, -0.150508359F},
+                                         {-0.108762987F, 0.115625478F, -0.0846309364F, 0.0701944828F},
+                                         {0.0989221111F, -0.0952583998F, 0, 0},
+                                         {0.0166923031F, -0.0163630247F, -0.0864494145F, 0.118156038F},
+                                         {-0.0356467962F, 0.0361801758F, 0, 0},
+                                         {0.0973977074F, -0.102924488F, -0.478319257F, 0.29633832F}},
+                                        {{-0.185716361F, 0.189057261F, 0.0899667665F, -0.0835074186F},
+                                         {-0.111336701F, 0.113127001F, 0.0321269557F, -0.0398417525F},
+                                         {0.0959402919F, -0.0981953517F, 0.0315827392F, -0.0390873998F},
+                                         {0.0158916898F, -0.0172735751F, -0.0642914027F, 0.0793885291F},
+                                         {-0.0346181057F, 0.0374530703F, 0.0803271383F, -0.0869887993F},
+                                         {0.0993699431F, -0.100895062F, -0.223495737F, 0.207394019F}}};
+  MixOptions options;
+  options.channel_gain_deviation_db = 1.5;
+  options.min_speed = 0.9;
+  options.max_speed = 1.1;
+  for (const auto& expected : kExpected) {
+    const Mixer mixer(sets_, 2, 7, options);
+    for (size_t item = 0; item < 6; ++item) {
+      const auto out = draw(mixer, 3, item, 600);
+      EXPECT_FLOAT_EQ(out[10], expected[item][0]);
+      EXPECT_FLOAT_EQ(out[700], expected[item][1]);
+      EXPECT_FLOAT_EQ(out[1300], expected[item][2]);
+      EXPECT_FLOAT_EQ(out[2399], expected[item][3]);
+    }
+    options.channel_gain_deviation_db = 0;
+    options.min_speed = options.max_speed = 1;
+  }
+}
+
+TEST_F(MixerTest, APlanSaysWhatIsDrawn) {
+  MixOptions options;
+  options.channel_gain_deviation_db = 2;
+  options.min_speed = 0.9;
+  options.max_speed = 1.1;
+  options.tilt_deviation_db_per_octave = 1;
+  const Mixer mixer(sets_, 2, 1, options);
+  for (uint64_t item = 0; item < 50; ++item) {
+    const auto plans = mixer.plan(2, item, 500);
+    const auto out = draw(mixer, 2, item, 500);
+    ASSERT_EQ(plans.size(), 2U);
+    for (size_t source = 0; source < 2; ++source) {
+      const auto of_source = std::span(out).subspan(source * 1000, 1000);
+      EXPECT_EQ(plans[source].song == nullptr, level_of(of_source) == 0);
+      std::vector<float> alone(1000, NAN);
+      Mixer::execute(plans[source], source, alone);
+      EXPECT_TRUE(std::ranges::equal(alone, of_source));
+    }
+  }
+}
+
+TEST_F(MixerTest, ATiltChangesNoOtherDraw) {
+  MixOptions options;
+  const Mixer plain(sets_, 2, 1, options);
+  options.tilt_deviation_db_per_octave = 1.5;
+  const Mixer tilted(sets_, 2, 1, options);
+  double square = 0;
+  int count = 0;
+  for (uint64_t item = 0; item < 3000; ++item) {
+    // The draws of the last source's tilt come after everything of the item; those of the first before the second.
+    const auto a = plain.plan(0, item, 500), b = tilted.plan(0, item, 500);
+    EXPECT_EQ(a[0].song, b[0].song);
+    EXPECT_EQ(a[0].start_frame, b[0].start_frame);
+    EXPECT_EQ(a[0].gain, b[0].gain);
+    EXPECT_EQ(a[0].tilt_db_per_octave, 0);
+    if (b[0].song == nullptr) continue;
+    square += b[0].tilt_db_per_octave * b[0].tilt_db_per_octave;
+    ++count;
+  }
+  EXPECT_NEAR(std::sqrt(square / count), 1.5, 0.08);
+}
+
+TEST(TiltFilterTest, IsAStraightLineOverTheOctaves) {
+  // The response to an impulse, measured at frequencies over the range that the header promises.
+  for (const int rate_hz : {8000, 44100, 48000}) {
+    for (const double tilt : {-6.0, -3.0, -0.5, 0.0, 1.0, 4.5, 6.0}) {
+      std::vector<float> impulse(1 << 14);
+      impulse[0] = 1;
+      TiltFilter(tilt, rate_hz).apply(impulse);
+      for (double hz = 60; hz <= 0.25 * rate_hz; hz *= 1.3) {
+        std::complex<double> sum = 0;
+        for (size_t t = 0; t < impulse.size(); ++t) {
+          sum += static_cast<double>(impulse[t]) * std::polar(1.0, -2 * M_PI * hz * static_cast<double>(t) / rate_hz);
+        }
+        EXPECT_NEAR(20 * std::log10(std::abs(sum)), tilt * std::log2(hz / 1000), 0.3 * std::abs(tilt) + 0.01)
+            << rate_hz << " Hz, tilt " << tilt << " at " << hz;
+      }
+    }
+  }
+}
+
+TEST_F(MixerTest, TiltIsMeasuredOnNoise) {
+  // White noise through the mixer: its power over octaves, fitted by a line.
+  constexpr int kFrames = 4 * kRate;
+  Song song = ramp_song("noise", kFrames, {1, 1});
+  song.sample_rate_hz = kRate;
+  CounterRandom random(1, 0, 0);
+  for (auto& stem : song.stems) {
+    for (auto& sample : stem) sample = static_cast<int16_t>(1000 * random.normal());
+  }
+  const std::vector<WeightedSongs> sets{{{song}, 1.0}};
+  MixOptions options = plain_mix();
+  options.tilt_deviation_db_per_octave = 2;
+  const Mixer mixer(sets, 2, 3, options);
+  // Band energies by a bank of resonators (Goertzel) at many frequencies of each octave.
+  const auto octave_db = [&](std::span<const float> samples, double low_hz) {
+    double energy = 0;
+    for (int k = 0; k < 100; ++k) {
+      const double hz = low_hz * std::exp2((k + 0.5) / 100);
+      const double c = 2 * std::cos(2 * M_PI * hz / kRate);
+      double before = 0, last = 0;
+      for (const float sample : samples) {
+        const double next = sample + c * last - before;
+        before = last;
+        last = next;
+      }
+      energy += last * last + before * before - c * last * before;
+    }
+    return 10 * std::log10(energy);
+  };
+  for (uint64_t item = 0; item < 3; ++item) {
+    const auto plan = mixer.plan(0, item, kFrames);
+    const auto out = draw(mixer, 0, item, kFrames);
+    const auto left = std::span<const float>(out).first(kFrames);
+    // Octaves from 62.5 to 2000 Hz: five centres, slope by least squares.
+    double slope = 0;
+    for (int i = 0; i < 5; ++i) slope += (i - 2) * octave_db(left, 62.5 * std::exp2(i)) / 10;
+    EXPECT_NEAR(slope, plan[0].tilt_db_per_octave, 0.5) << "item " << item;
+  }
+}
+
+// Loudness of a stretch [2, num_frames] by libebur128, in LUFS.
+double loudness_of(std::span<const float> planar, int sample_rate_hz) {
+  ebur128_state* state = ebur128_init(2, static_cast<unsigned long>(sample_rate_hz), EBUR128_MODE_I);
+  std::vector<float> interleaved(planar.size());
+  for (size_t t = 0; t < planar.size() / 2; ++t) {
+    interleaved[2 * t] = planar[t];
+    interleaved[2 * t + 1] = planar[planar.size() / 2 + t];
+  }
+  ebur128_add_frames_float(state, interleaved.data(), planar.size() / 2);
+  double loudness_lufs = 0;
+  ebur128_loudness_global(state, &loudness_lufs);
+  ebur128_destroy(&state);
+  return loudness_lufs;
+}
+
+class LoudnessTest : public testing::Test {
+ protected:
+  // Sources of steady noise at levels 20 dB apart, so that any stretch is as loud as the whole.
+  void SetUp() override {
+    CounterRandom random(1, 0, 0);
+    for (const double level : {300.0, 3000.0}) {
+      Song song = ramp_song("noise", 6 * kRate, {1, 1});
+      song.sample_rate_hz = kRate;
+      double source_level = level;
+      for (auto& stem : song.stems) {
+        for (auto& sample : stem) {
+          sample = static_cast<int16_t>(std::clamp(source_level * random.normal(), -32768.0, 32767.0));
+        }
+        source_level *= 1.7;
+      }
+      sets_[0].songs.push_back(song);
+    }
+  }
+  std::vector<WeightedSongs> sets_ = std::vector<WeightedSongs>(1);
+};
+
+TEST_F(LoudnessTest, SourcesAndSongsAreBroughtToTheirTargets) {
+  for (Song& song : sets_[0].songs) measure_loudness(song);
+  MixOptions options = plain_mix();
+  options.level_by_loudness = true;
+  options.source_loudness_lufs = -23;
+  options.song_loudness_lufs = -17;
+  const Mixer mixed(sets_, 2, 1, options);
+  constexpr int64_t kFrames = 3 * kRate;
+  for (uint64_t item = 0; item < 8; ++item) {
+    const auto out = draw(mixed, 0, item, kFrames);
+    for (size_t source = 0; source < 2; ++source) {
+      EXPECT_NEAR(loudness_of(std::span(out).subspan(source * 2 * kFrames, 2 * kFrames), kRate), -23, 0.5);
+    }
+  }
+  options.coherent_share = 1;
+  const Mixer coherent(sets_, 2, 1, options);
+  for (uint64_t item = 0; item < 8; ++item) {
+    const auto out = draw(coherent, 0, item, kFrames);
+    std::vector<float> sum(2 * kFrames);
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] = out[i] + out[i + sum.size()];
+    EXPECT_NEAR(loudness_of(sum, kRate), -17, 0.5);
+    // The balance is kept: the second source is 1.7 times the first.
+    const std::span<const float> all(out);
+    EXPECT_NEAR(level_of(all.last(sum.size())) / level_of(all.first(sum.size())), 1.7, 0.1);
+  }
+  // The deviations are those around the target.
+  options.coherent_share = 0;
+  options.gain_deviation_db = 3;
+  const Mixer varied(sets_, 2, 1, options);
+  double square = 0;
+  for (uint64_t item = 0; item < 300; ++item) {
+    const auto out = draw(varied, 0, item, kRate);
+    const double difference = loudness_of(std::span(out).first(2 * kRate), kRate) + 23;
+    square += difference * difference;
+  }
+  EXPECT_NEAR(std::sqrt(square / 300), 3, 0.4);
+}
+
+TEST_F(LoudnessTest, WhatWasNotMeasuredIsRefusedAndSilenceKeepsItsLevel) {
+  MixOptions options = plain_mix();
+  options.level_by_loudness = true;
+  EXPECT_ERROR(Mixer(sets_, 2, 1, options), ExitCode::kUsage, HasSubstr("loudness was not measured"));
+  // So quiet that it is no loudness: no gain. 40 dB too quiet: no more than the limit.
+  for (Song& song : sets_[0].songs) {
+    measure_loudness(song);
+    song.source_loudness_lufs = {-HUGE_VAL, options.source_loudness_lufs - 40};
+  }
+  const Mixer mixer(sets_, 2, 1, options);
+  for (uint64_t item = 0; item < 10; ++item) {
+    EXPECT_EQ(mixer.plan(0, item, 1000)[0].gain, 1);
+    EXPECT_NEAR(20 * std::log10(mixer.plan(0, item, 1000)[1].gain), kMaxLevelDb, 1e-3);
+  }
+}
+
+TEST_F(LoudnessTest, IsMeasuredAsTheStandardSays) {
+  // ITU-R BS.1770: a sine of 997 Hz at 0 dBFS in one channel is -3.01 LUFS.
+  Song song;
+  song.name = "sine";
+  song.sample_rate_hz = 48000;
+  song.num_frames = 5 * 48000;
+  song.stems.resize(2);
+  for (int64_t t = 0; t < song.num_frames; ++t) {
+    song.stems[0].push_back(
+        static_cast<int16_t>(std::lround(32767 * std::sin(2 * M_PI * 997 * static_cast<double>(t) / 48000))));
+    song.stems[0].push_back(0);
+  }
+  song.active_frames = {{0}, {}};
+  measure_loudness(song);
+  EXPECT_NEAR(song.source_loudness_lufs[0], -3.01, 0.05);
+  EXPECT_TRUE(std::isinf(song.source_loudness_lufs[1]));
+  EXPECT_NEAR(song.loudness_lufs, -3.01, 0.05);
 }
 
 TEST_F(MixerTest, SongsShorterThanTheCropEndInSilence) {
