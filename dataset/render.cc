@@ -126,7 +126,7 @@ void fill_rack(Rack& rack, Role role, int program, bool is_direct, double beat_s
   switch (role) {
     case Role::kDrums:
       rack.equalize({{Kind::kHighPass, log_between(random, 20, 40)},
-                     {Kind::kLowShelf, log_between(random, 60, 120), around(random, 1, 2.5)},
+                     {Kind::kLowShelf, log_between(random, 60, 110), around(random, 3, 2.5)},
                      random_peak(random, 250, 800, 2.5),
                      {Kind::kHighShelf, log_between(random, 4000, 9000), around(random, 1, 2.5)}});
       if (random.chance(0.8)) add_compressor(rack, random, 1.5, 5);
@@ -137,10 +137,10 @@ void fill_rack(Rack& rack, Role role, int program, bool is_direct, double beat_s
       }
       break;
     case Role::kBass:
-      rack.equalize({{Kind::kHighPass, log_between(random, 22, 42)},
-                     {Kind::kLowShelf, log_between(random, 80, 160), around(random, 0, 2.5)},
+      rack.equalize({{Kind::kHighPass, log_between(random, 18, 35)},
+                     {Kind::kLowShelf, log_between(random, 60, 120), around(random, 3, 2.5)},
                      random_peak(random, 300, 1500, 3),
-                     {Kind::kHighShelf, log_between(random, 1500, 5000), around(random, 0, 4)}});
+                     {Kind::kHighShelf, log_between(random, 400, 4000), around(random, -3, 4)}});
       if (random.chance(0.5)) add_compressor(rack, random, 2, 8);
       if (random.chance(is_direct ? 0.6 : 0.3)) {
         rack.add<Amplifier>("amplifier", AmplifierParameters{.drive_db = between(random, -6, 16),
@@ -148,7 +148,7 @@ void fill_rack(Rack& rack, Role role, int program, bool is_direct, double beat_s
                                                              .bass_db = around(random, 1, 3),
                                                              .middle_db = around(random, 0, 3),
                                                              .treble_db = around(random, -1, 3)});
-        rack.add<Cabinet>("cabinet", CabinetParameters{.low_hz = log_between(random, 28, 50),
+        rack.add<Cabinet>("cabinet", CabinetParameters{.low_hz = log_between(random, 24, 40),
                                                        .high_hz = log_between(random, 2500, 7000),
                                                        .resonance_db = between(random, 0, 4),
                                                        .presence_db = between(random, -4, 4),
@@ -158,7 +158,7 @@ void fill_rack(Rack& rack, Role role, int program, bool is_direct, double beat_s
                                                                 .bias = between(random, 0, 0.3),
                                                                 .mix = between(random, 0.3, 1)});
       }
-      if (random.chance(0.8)) add_compressor(rack, random, 2, 8);
+      if (random.chance(0.9)) add_compressor(rack, random, 3, 12);
       if (random.chance(0.12)) add_chorus(rack, random);
       break;
     case Role::kGuitar: {
@@ -181,7 +181,7 @@ void fill_rack(Rack& rack, Role role, int program, bool is_direct, double beat_s
       break;
     }
     default: {
-      rack.equalize({{Kind::kHighPass, log_between(random, 40, 180)},
+      rack.equalize({{Kind::kHighPass, log_between(random, 25, 140)},
                      random_peak(random, 200, 900, 2.5),
                      random_peak(random, 1200, 6000, 2.5),
                      {Kind::kHighShelf, log_between(random, 3500, 9000), around(random, 0.5, 3)}});
@@ -603,7 +603,7 @@ class SongRenderer {
   void balance() {
     CounterRandom random = generator("balance");
     // Draws for every group, also a silent one: its absence changes no other.
-    constexpr std::array<double, 4> kLufs = {-20, -22, -20.5, -20.5};
+    constexpr std::array<double, 4> kLufs = {-20, -20.5, -20, -20.5};
     for (const Group group : {kVocals, kBass, kDrums, kOther}) {
       const double wanted_lufs = around(random, kLufs[group], 2.5);
       Rack bus;

@@ -539,6 +539,10 @@ std::vector<PartNote> FontPlayer::play(const Instrument& instrument, std::span<c
   fluid_synth_all_notes_off(synth, channel);
   render_to(std::min(num_frames, at + static_cast<int64_t>(kMaxTailSeconds * 44100)));
   fluid_synth_all_sounds_off(synth, channel);
+  // Voices are off when the next block is rendered; nothing of it may be left for the next part.
+  for (int i = 0; i < 64 && fluid_synth_get_active_voice_count(synth) > 0; ++i) {
+    fluid_synth_write_float(synth, kBlockFrames, block_left.data(), 0, 1, block_right.data(), 0, 1);
+  }
   return unplayed;
 }
 
