@@ -365,7 +365,8 @@ Reverb::Reverb(const ReverbParameters& p)
     gains_[i] = static_cast<float>(std::pow(10.0, log_gain) * (1 - pole));
     poles_[i] = static_cast<float>(pole);
   }
-  level_ = static_cast<float>(std::sqrt(0.5 * (1 - kept)));
+  // What comes out of the lines has gone through the gains once more than what went in.
+  level_ = static_cast<float>(std::sqrt(0.5 * (1 - kept) / kept));
 }
 
 void Reverb::run(std::span<float> left, std::span<float> right) {

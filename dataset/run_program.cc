@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <thread>
 
 #include "base/error.h"
@@ -102,6 +103,21 @@ std::string last_words(const std::string& errors) {
   return ": " + (text.size() > kKeptErrorBytes ? "..." + text.substr(text.size() - kKeptErrorBytes) : text);
 }
 
+// As write(2), but a reader that has gone is an error (EPIPE) and no signal, whatever the program made of SIGPIPE.
+ssize_t write_without_signal(int file, std::string_view bytes) {
+  sigset_t broken_pipe, before;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+  const ssize_t count = ::write(file, bytes.data(), bytes.size());
+  const int error = errno;
+  const timespec at_once{};
+  if (count < 0 && error == EPIPE) sigtimedwait(&broken_pipe, nullptr, &at_once);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return count;
+}
+
 }  // namespace
 
 std::string find_program(const std::string& name) {
@@ -180,7 +196,7 @@ std::string run_program(const std::vector<std::string>& arguments, const std::st
       throw Error(ExitCode::kIo, path + ": poll: " + std::strerror(errno));
     }
     if (fds[2].revents != 0) {
-      const ssize_t count = ::write(in.writer(), input.data() + num_written, input.size() - num_written);
+      const ssize_t count = write_without_signal(in.writer(), std::string_view(input).substr(num_written));
       if (count > 0) num_written += static_cast<size_t>(count);
       const bool has_failed = count < 0 && errno != EAGAIN && errno != EINTR;  // it may well not want to read
       if (has_failed || num_written == input.size()) in.close_writer();

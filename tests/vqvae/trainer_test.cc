@@ -435,7 +435,8 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
   training_ = {{{test_song("a", 3 * kRate, 4, 1)}, 1.0}};
   validation_ = {test_song("v", 2 * kRate, 4, 20)};
   for (const auto& entry : std::filesystem::directory_iterator(std::string(root) + "/configs")) {
-    if (entry.is_directory()) continue;  // layouts and splits
+    // Layouts, splits, and what training data is made of.
+    if (entry.is_directory() || entry.path().filename().string().starts_with("data-")) continue;
     SCOPED_TRACE(entry.path().string());
     Recipe recipe = load_recipe(entry.path().string());
     const ModelConfig tiny = tiny_config();
