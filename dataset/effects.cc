@@ -119,26 +119,67 @@ Equalizer::Equalizer(std::span<const Biquad> biquads) {
   for (const Biquad& biquad : biquads) stages_.push_back({design_biquad(biquad), {}});
 }
 
-void Equalizer::run(std::span<float> left, std::span<float> right) {
-  // Both channels are one vector: a filter waits for its own last sample, so there is no other way to do two at once.
+// Both channels are one vector, and each stage is a sample behind the one before it: a filter waits for its own last
+// sample, and meanwhile the others' are worked on. What comes out is as if they ran one after another.
+template <size_t kCount>
+void Equalizer::run_stages(Stage* stages, std::span<float> left, std::span<float> right) {
   using Pair = double __attribute__((vector_size(16)));
-  for (Stage& stage : stages_) {
-    const auto pair = [](double x) { return Pair{x, x}; };
-    const Pair b0 = pair(stage.c.b0), b1 = pair(stage.c.b1), b2 = pair(stage.c.b2);
-    const Pair a1 = pair(stage.c.a1), a2 = pair(stage.c.a2);
-    Pair first = {stage.state[0][0], stage.state[0][1]}, second = {stage.state[1][0], stage.state[1][1]};
-    for (size_t i = 0; i < left.size(); ++i) {
-      const Pair x = {left[i], right[i]};
+  struct Filter {
+    Pair b0, b1, b2, a1, a2, first, second;
+    Pair step(Pair x) {
       const Pair y = b0 * x + first;
-      first = b1 * x - a1 * y + second;
+      first = (b1 * x + second) - a1 * y;
       second = b2 * x - a2 * y;
-      left[i] = static_cast<float>(y[0]);
-      right[i] = static_cast<float>(y[1]);
+      return y;
     }
-    stage.state = {{{first[0], first[1]}, {second[0], second[1]}}};
-    for (auto& state : stage.state) {
+  };
+  std::array<Filter, kCount> filters;
+  const auto pair = [](double x) { return Pair{x, x}; };
+  for (size_t s = 0; s < kCount; ++s) {
+    const auto& [c, state] = stages[s];
+    filters[s] = {pair(c.b0),
+                  pair(c.b1),
+                  pair(c.b2),
+                  pair(c.a1),
+                  pair(c.a2),
+                  Pair{state[0][0], state[0][1]},
+                  Pair{state[1][0], state[1][1]}};
+  }
+  const size_t num_frames = left.size();
+  std::array<Pair, kCount> made{};  // what each stage made of its last sample
+  const auto step = [&](size_t t, size_t from, size_t to) {
+    // The last stage first: it takes what the one before it made in the step before.
+    for (size_t s = to; s-- > from;) {
+      made[s] = filters[s].step(s == 0 ? Pair{left[t], right[t]} : made[s == 0 ? 0 : s - 1]);
+    }
+    if (to == kCount) {
+      left[t + 1 - kCount] = static_cast<float>(made[kCount - 1][0]);
+      right[t + 1 - kCount] = static_cast<float>(made[kCount - 1][1]);
+    }
+  };
+  size_t t = 0;
+  for (; t < std::min(num_frames, kCount - 1); ++t) step(t, 0, t + 1);
+  for (; t < num_frames; ++t) step(t, 0, kCount);
+  // Stages that have no more samples rest.
+  for (; t < num_frames + kCount - 1; ++t) step(t, t + 1 - num_frames, std::min(kCount, t + 1));
+  for (size_t s = 0; s < kCount; ++s) {
+    const Filter& filter = filters[s];
+    stages[s].state = {{{filter.first[0], filter.first[1]}, {filter.second[0], filter.second[1]}}};
+    for (auto& state : stages[s].state) {
       for (double& value : state) value = std::abs(value) < kTiny ? 0 : value;
     }
+  }
+}
+
+void Equalizer::run(std::span<float> left, std::span<float> right) {
+  if (left.empty()) return;
+  size_t i = 0;
+  for (; i + 4 <= stages_.size(); i += 4) run_stages<4>(&stages_[i], left, right);
+  switch (stages_.size() - i) {
+    case 3: run_stages<3>(&stages_[i], left, right); break;
+    case 2: run_stages<2>(&stages_[i], left, right); break;
+    case 1: run_stages<1>(&stages_[i], left, right); break;
+    default: break;
   }
 }
 

@@ -60,6 +60,8 @@ class Equalizer : public Effect {
     BiquadCoefficients c;
     std::array<std::array<double, 2>, 2> state{};  // transposed direct form II, each of left and right
   };
+  template <size_t kCount>
+  static void run_stages(Stage* stages, std::span<float> left, std::span<float> right);
   std::vector<Stage> stages_;
 };
 
