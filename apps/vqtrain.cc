@@ -24,6 +24,7 @@ namespace {
 namespace po = boost::program_options;
 using namespace vqcodec;
 using apps::flag;
+using vqvae::train::MixPlace;
 using vqvae::train::Precision;
 
 constexpr const char* kHelp = R"(vqtrain trains the models of vqcodec.
@@ -139,8 +140,8 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   auto add = options.add_options();
   add("config", po::value<std::string>()->required(), "recipe, such as configs/default.json");
   add("data", po::value<std::vector<std::string>>()->required()->composing(),
-      "folder of songs, <song>/{vocals,bass,drums,other}.{wav,flac,opus,...} or another layout, as DIR or DIR=WEIGHT, "
-      "where WEIGHT is its relative share of the draws; repeatable. A missing source is silence");
+      "folder of songs, <song>/{vocals,bass,drums,other}.{wav,flac,opus,...} or another layout, or a packed set (vqdata "
+      "pack), as DIR or DIR=WEIGHT, where WEIGHT is its relative share of the draws; repeatable. A missing source is silence");
   add_set_options(options, "data", "");
   add("validation", po::value<std::vector<std::string>>()->composing(), "folder of songs set aside; repeatable");
   add_set_options(options, "validation", "validation-");
@@ -150,6 +151,9 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add("precision", po::value<std::string>()->default_value("auto"),
       "float32, bfloat16 (linear layers only), or auto: bfloat16 where the machine is fast at it");
+  add("mix", po::value<std::string>()->default_value("auto"),
+      "where items are mixed: host, device (all songs are held in its memory), or auto: device with --device cuda, if they "
+      "fit in half of its memory");
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
   add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
   add("max-seconds", po::value<double>()->default_value(0), "read no more than this of each song, 0 = all");
@@ -175,6 +179,11 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   if (precision != "auto" && precision != "float32" && precision != "bfloat16") {
     throw Error(ExitCode::kUsage, "--precision " + precision + ": expected auto, float32 or bfloat16");
   }
+  const std::string mix = values["mix"].as<std::string>();
+  if (mix != "auto" && mix != "host" && mix != "device") {
+    throw Error(ExitCode::kUsage, "--mix " + mix + ": expected auto, host or device");
+  }
+  train.mix = mix == "host" ? MixPlace::kHost : mix == "device" ? MixPlace::kDevice : MixPlace::kAuto;
   const bool bfloat16 = precision == "bfloat16" || (precision == "auto" && (train.use_cuda || has_fast_bfloat16()));
   train.precision = bfloat16 ? Precision::kBfloat16 : Precision::kFloat32;
   train.num_threads = values["threads"].as<int>();
@@ -186,12 +195,14 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   std::vector<dataset::Song> validation;
   {
     Progress progress("reading songs", quiet);
-    const auto options_of_data = load_options(recipe.model, values["max-seconds"].as<double>(), progress, quiet);
+    auto options_of_data = load_options(recipe.model, values["max-seconds"].as<double>(), progress, quiet);
+    options_of_data.measure_loudness = recipe.training.mix.level_by_loudness;
     const auto& data = values["data"].as<std::vector<std::string>>();
     for (size_t i = 0; i < data.size(); ++i) {
       const DataFolder folder = parse_data(data[i]);
       training.push_back({load_set(folder.path, values, "", i, data.size(), options_of_data), folder.weight});
     }
+    options_of_data.measure_loudness = false;
     if (flag(values, "validation")) {
       const auto& folders = values["validation"].as<std::vector<std::string>>();
       for (size_t i = 0; i < folders.size(); ++i) {

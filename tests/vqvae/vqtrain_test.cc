@@ -1,6 +1,7 @@
 // vqtrain as a person runs it.
 #include <sys/wait.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "audio/writer.h"
+#include "dataset/pack.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
 #include "vqvae/train/train_config.h"
@@ -81,7 +83,7 @@ TEST_F(VqtrainTest, HelpListsEveryOption) {
   const std::pair<const char*, std::vector<const char*>> commands[] = {
       {"vqvae",
        {"--config", "--data", "--validation", "--out", "--device", "--precision", "--threads", "--max-minutes",
-        "--max-seconds", "--quiet", "--help"}},
+        "--max-seconds", "--mix", "--quiet", "--help"}},
       {"export", {"--checkpoint", "--out", "--float32", "--licence", "--description", "--force", "--quiet", "--help"}},
       {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}}};
   for (const auto& [command, options] : commands) {
@@ -102,6 +104,7 @@ TEST_F(VqtrainTest, WrongOptionsExitWith1) {
   expect_error(common + at("songs") + "=0", 1, HasSubstr("weight above 0"));
   expect_error(common + "x --device tpu", 1, HasSubstr("cpu or cuda"));
   expect_error(common + "x --precision half", 1, HasSubstr("auto, float32 or bfloat16"));
+  expect_error(common + "x --mix gpu", 1, HasSubstr("auto, host or device"));
   expect_error(common + "x --threads -1", 1, HasSubstr("--threads"));
   expect_error(common + "x --max-seconds -1", 1, HasSubstr("--max-seconds"));
 }
@@ -119,6 +122,44 @@ TEST_F(VqtrainTest, MissingAndBadFilesExitWith2And3) {
   expect_error("export --checkpoint " + at("none.pt") + " --out " + at("m.safetensors"), 2, HasSubstr("none.pt"));
   expect_error("validate --model " + at("none.safetensors") + " --data " + at("songs"), 4,
                HasSubstr("none.safetensors"));
+}
+
+TEST_F(VqtrainTest, PackedSetsTrainAsFoldersDo) {
+  write_stem(at("songs/a/bass.wav"), 3 * 8000, 1);
+  write_stem(at("songs/a/drums.flac"), 3 * 8000 - 5, 2);
+  write_stem(at("songs/b/drums.wav"), 2 * 8000, 3);
+  dataset::PackOptions options;
+  options.sample_rate_hz = 8000;
+  options.sources = {"drums", "bass"};
+  options.num_threads = 1;
+  dataset::pack_songs({at("songs")}, at("packed"), options);
+  write_recipe("r", 3);
+  json recipe = json::parse(read_bytes(at("r.json")));
+  recipe["training"]["mix"]["level_by_loudness"] = true;
+  recipe["training"]["mix"]["tilt_deviation_db_per_octave"] = 1;
+  write_bytes(at("r.json"), recipe.dump());
+  const auto losses = [&](const std::string& name, const std::string& more) {
+    const Result result = run("vqvae --config " + at("r.json") + " --validation " + at("packed") + " --out " +
+                              at(name) + " --threads 1 --precision float32 " + more);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    std::vector<double> values;
+    std::istringstream log(read_bytes(at(name + "/log.jsonl")));
+    for (std::string line; std::getline(log, line);) {
+      const json entry = json::parse(line);
+      if (entry["kind"] != "training") continue;
+      values.push_back(entry["loss"]);
+      EXPECT_TRUE(entry["draw_wait_share"].is_number());
+    }
+    return values;
+  };
+  const auto folders = losses("folders", "--data " + at("songs") + " --mix host");
+  ASSERT_EQ(folders.size(), 4U);
+  EXPECT_EQ(losses("mapped", "--data " + at("packed")), folders);
+  const auto device = losses("device", "--data " + at("packed") + " --mix device");
+  ASSERT_EQ(device.size(), 4U);
+  // Rounding alone; k-means after the first step may make more of it.
+  EXPECT_NEAR(device[0], folders[0], 1e-4 * std::abs(folders[0]));
+  for (size_t i = 1; i < 4; ++i) EXPECT_NEAR(device[i], folders[i], 0.2 * std::abs(folders[i]));
 }
 
 TEST_F(VqtrainTest, TrainsResumesExportsAndValidates) {

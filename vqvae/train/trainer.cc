@@ -15,6 +15,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "vqvae/train/device_mixer.h"
 #include "vqvae/train/fit.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
@@ -57,6 +58,7 @@ struct Trainer::State {
   const std::vector<dataset::Song>& validation;
   torch::Device device;
   dataset::Mixer mixer;
+  std::unique_ptr<DeviceMixer> device_mixer;  // null = mixed on the CPU
   LappedTransform transform;
   Network network;
   std::unique_ptr<torch::optim::Adam> optimizer;
@@ -108,8 +110,20 @@ struct Trainer::State {
   int64_t crop_samples() const { return static_cast<int64_t>(training().crop_frames + 1) * model().hop_samples; }
   std::string checkpoint_path() const { return options.out_folder + "/checkpoint.pt"; }
 
-  // [B, S, 2, samples] on the device.
+  void make_device_mixer() {
+    if (options.mix == MixPlace::kHost || (options.mix == MixPlace::kAuto && !options.use_cuda)) return;
+    const int64_t num_bytes = device_audio_bytes(mixer.sets(), model().num_sources());
+    if (options.mix == MixPlace::kAuto) {
+      const auto num_free = static_cast<int64_t>(at::accelerator::getMemoryInfo(0).first);
+      if (num_bytes > num_free / 2) return;
+    }
+    log("copying " + std::to_string(num_bytes / 1000000) + " MB of songs to the device, where they are mixed");
+    device_mixer = std::make_unique<DeviceMixer>(mixer, device, options.num_threads);
+  }
+
+  // [B, S, 2, samples], on the device if it is mixed there.
   Tensor draw_batch(uint64_t stream) const {
+    if (device_mixer) return device_mixer->draw(stream, training().batch_size, crop_samples());
     const int64_t item_size = model().num_sources() * 2 * crop_samples();
     Tensor batch = torch::empty({training().batch_size, model().num_sources(), 2, crop_samples()});
     float* data = batch.data_ptr<float>();
@@ -125,6 +139,7 @@ struct Trainer::State {
     Tensor batch =
         next_batch.valid() && next_batch_step == step ? next_batch.get() : draw_batch(static_cast<uint64_t>(step));
     draw_wait_seconds += seconds_since(start);
+    if (device_mixer) return batch;
     next_batch_step = step + 1;
     next_batch =
         std::async(std::launch::async, [this, at = step + 1] { return draw_batch(static_cast<uint64_t>(at)); });
@@ -431,6 +446,7 @@ Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>
   if (error) throw Error(ExitCode::kIo, options.out_folder + ": cannot be made: " + error.message());
   state_ = std::make_unique<State>(recipe, training, validation, std::move(options));
   if (fs::exists(state_->checkpoint_path())) state_->load_checkpoint();
+  state_->make_device_mixer();
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);
 }
 

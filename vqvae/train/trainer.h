@@ -17,10 +17,15 @@ namespace vqcodec::vqvae::train {
 
 enum class Precision { kFloat32, kBfloat16 };
 
+// Where training items are mixed: from songs in the device's memory (vqvae/train/device_mixer.h), on the CPU, or kAuto: on
+// a CUDA device when the songs take at most half of its free memory, else on the CPU.
+enum class MixPlace { kAuto, kHost, kDevice };
+
 struct TrainOptions {
   std::string out_folder;
   bool use_cuda = false;
   Precision precision = Precision::kFloat32;
+  MixPlace mix = MixPlace::kAuto;
   int num_threads = 0;                      // 0 = all cores
   double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
