@@ -7,6 +7,7 @@
 namespace vqcodec::apps {
 
 int run_data_check(const std::vector<std::string>& arguments);
+int run_data_compare(const std::vector<std::string>& arguments);
 int run_data_compose(const std::vector<std::string>& arguments);
 int run_data_layouts(const std::vector<std::string>& arguments);
 int run_data_render(const std::vector<std::string>& arguments);

@@ -16,6 +16,7 @@ Usage: vqdata <command> [options]
 
 Commands:
   check      prove a set of songs: lengths, levels, sums, duplicates, licences
+  compare    hold the spectra and levels of one set against those of another
   compose    write new songs as MIDI, with their chords, beats and sections
   layouts    list the layouts in which sets of songs are read, or print one
   make       make a whole set for training and validation from one configuration
@@ -30,6 +31,7 @@ Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 5 internal.
 
 constexpr apps::CommandEntry kCommands[] = {
     {"check", apps::run_data_check},
+    {"compare", apps::run_data_compare},
     {"compose", apps::run_data_compose},
     {"layouts", apps::run_data_layouts},
     {"make", apps::run_data_make},

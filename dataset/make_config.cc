@@ -262,6 +262,7 @@ MakePart read_part(const json& object, const std::string& where, bool is_validat
                    PackEncoding encoding, int opus_bps) {
   Fields fields(object, where);
   MakePart part;
+  part.render.sing_share = 0;
   part.is_validation = is_validation;
   part.name = fields.text("name");
   if (!is_name(part.name)) fields.fail("name", "1 to 64 letters, digits, - and _, and no - at the start");

@@ -968,7 +968,7 @@ class SetMaker {
         text += std::string("\n## ") + title + "\n\n";
         for (const auto& [name, entry] : *list) {
           const auto attribution = entry.first.at("attribution").get<std::string>();
-          text += "- " + (attribution.empty() ? name : attribution);
+          text += "- " + (attribution.empty() ? name + "." : attribution);
           text += " Licence: " + entry.first.at("licence").get<std::string>();
           text += ". From " + entry.first.at("source").get<std::string>() + ". In ";
           for (size_t i = 0; i < entry.second.size(); ++i) text += (i > 0 ? ", `" : "`") + entry.second[i] + "`";

@@ -18,6 +18,8 @@ namespace {
 enum Group : size_t { kVocals, kBass, kDrums, kOther };
 
 constexpr double kTailSeconds = 3;     // after the last note: releases, room
+constexpr double kEffectSeconds = 1;   // that effects without echoes take to fade
+constexpr double kEchoSeconds = 8;     // and those with them
 constexpr double kFadeSeconds = 0.05;  // of a song that is cut
 constexpr size_t kMinNotes = 4;        // of a song
 constexpr double kPartLufs = -20;      // of every part before its effects, whose thresholds are set for it
@@ -213,14 +215,22 @@ void fill_vocal_rack(Rack& rack, double beat_seconds, CounterRandom& random) {
   if (random.chance(0.4)) add_delay(rack, random, beat_seconds);
 }
 
-// Frames of the parts that sound, with a tail; nothing for silence.
-std::pair<size_t, size_t> sounding_range(const StereoSamples& samples) {
-  const auto is_silent = [&](size_t i) { return samples.left[i] == 0 && samples.right[i] == 0; };
-  size_t begin = 0, end = samples.left.size();
-  while (begin < end && is_silent(begin)) ++begin;
-  while (end > begin && is_silent(end - 1)) --end;
-  if (begin == end) return {0, 0};
-  return {begin, std::min(samples.left.size(), end + static_cast<size_t>(kTailSeconds * kRenderHz))};
+using Ranges = std::vector<std::pair<size_t, size_t>>;  // first frame, and the one after the last
+
+// Where a part sounds, each stretch with the time that its effects take to fade: parts rest for much of many songs.
+Ranges sounding_ranges(const StereoSamples& samples, double tail_seconds) {
+  constexpr size_t kBlockFrames = 4096;
+  const size_t num_frames = samples.left.size(), tail = static_cast<size_t>(tail_seconds * kRenderHz);
+  Ranges ranges;
+  for (size_t begin = 0; begin < num_frames; begin += kBlockFrames) {
+    const size_t end = std::min(num_frames, begin + kBlockFrames);
+    size_t i = begin;
+    while (i < end && samples.left[i] == 0 && samples.right[i] == 0) ++i;
+    if (i == end) continue;
+    if (ranges.empty() || ranges.back().second < begin) ranges.emplace_back(begin, end);
+    ranges.back().second = std::min(num_frames, end + tail);
+  }
+  return ranges;
 }
 
 double peak_of(const StereoSamples& samples) {
@@ -539,20 +549,11 @@ class SongRenderer {
                role_name(role) + "): no soundfont can play it; left out");
         continue;
       }
-      const auto [begin, end] = sounding_range(dry);
-      const auto left = std::span(dry.left).subspan(begin, end - begin);
-      const auto right = std::span(dry.right).subspan(begin, end - begin);
-      const double played_lufs = loudness_lufs(left, right);
+      const double played_lufs = loudness_lufs(dry.left, dry.right);
       if (played_lufs < kSilentLufs) {
         remark("channel " + std::to_string(part.channel + 1) + ": is silent");
         continue;
       }
-      const auto amplify = [&](double db) {
-        const auto gain = static_cast<float>(gain_of(db));
-        for (float& x : left) x *= gain;
-        for (float& x : right) x *= gain;
-      };
-      amplify(kPartLufs - played_lufs);
       Rack rack;
       const double beat_seconds = 60 / tempo_bpm_;
       group == kVocals ? fill_vocal_rack(rack, beat_seconds, random)
@@ -564,10 +565,25 @@ class SongRenderer {
                                             : group == kVocals ? 1.0
                                                                : between(random, 0.6, 1.2)};
       rack.chain.add<Stereo>(place);
-      rack.chain.process(left, right);
+      const bool echoes = std::ranges::find(rack.names, "delay") != rack.names.end();
+      const Ranges ranges = sounding_ranges(dry, echoes ? kEchoSeconds : kEffectSeconds);
+      const auto amplify = [&](double db) {
+        const auto gain = static_cast<float>(gain_of(db));
+        for (const auto& [begin, end] : ranges) {
+          for (size_t i = begin; i < end; ++i) {
+            dry.left[i] *= gain;
+            dry.right[i] *= gain;
+          }
+        }
+      };
+      amplify(kPartLufs - played_lufs);
+      for (const auto& [begin, end] : ranges) {
+        rack.chain.process(std::span(dry.left).subspan(begin, end - begin),
+                           std::span(dry.right).subspan(begin, end - begin));
+      }
       // A part in other keeps some of the level that the song gives it; the whole group is set to its level below.
       const double wanted_lufs = -24 + 0.4 * std::clamp(played_lufs + 24, -25.0, 15.0) + around(random, 0, 2);
-      amplify(wanted_lufs - loudness_lufs(left, right));
+      amplify(wanted_lufs - loudness_lufs(dry.left, dry.right));
       constexpr std::array<std::pair<double, double>, 4> kSendDb = {{{-18, 4}, {-36, 6}, {-22, 5}, {-17, 5}}};
       const double send_db =
           std::clamp(around(random, kSendDb[group].first, kSendDb[group].second) + wetness_db_, -90.0, -4.0);
@@ -578,11 +594,13 @@ class SongRenderer {
         }
       }
       const auto send_gain = static_cast<float>(gain_of(send_db));
-      for (size_t i = begin; i < end; ++i) {
-        stem.left[i] += dry.left[i];
-        stem.right[i] += dry.right[i];
-        send.left[i] += send_gain * dry.left[i];
-        send.right[i] += send_gain * dry.right[i];
+      for (const auto& [begin, end] : ranges) {
+        for (size_t i = begin; i < end; ++i) {
+          stem.left[i] += dry.left[i];
+          stem.right[i] += dry.right[i];
+          send.left[i] += send_gain * dry.left[i];
+          send.right[i] += send_gain * dry.right[i];
+        }
       }
       json["played_lufs"] = rounded(played_lufs, 1);
       json["mixed_lufs"] = rounded(wanted_lufs, 1);
@@ -862,6 +880,11 @@ double loudness_lufs(std::span<const float> left, std::span<const float> right) 
   for (size_t begin = 0; begin + kHopFrames <= left.size(); begin += kHopFrames) {
     std::ranges::copy(left.subspan(begin, kHopFrames), l.begin());
     std::ranges::copy(right.subspan(begin, kHopFrames), r.begin());
+    const auto is_zero = [](float x) { return x == 0; };
+    if (std::ranges::all_of(l, is_zero) && std::ranges::all_of(r, is_zero)) {
+      hops.push_back(0);
+      continue;
+    }
     weighting.process(l, r);
     double energy = 0;
     for (size_t i = 0; i < kHopFrames; ++i) {
