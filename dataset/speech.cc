@@ -22,7 +22,8 @@ uint32_t little_endian(const std::string& bytes, size_t at, size_t count) {
   return value;
 }
 
-// WAV as programs write it to a pipe: the sizes in its header may be too large, as they were written before the audio.
+// WAV as programs write it to a pipe: the sizes in its header, written before the audio, may be too large (espeak-ng) or 0
+// (Festival, which in the end writes the header again: where it is, since a pipe cannot seek).
 Speech parse_wav(const std::string& bytes, const std::string& program) {
   const auto fail = [&](const std::string& what) -> Error {
     return Error(ExitCode::kIo, program + ": its output is no speech: " + what);
@@ -47,7 +48,13 @@ Speech parse_wav(const std::string& bytes, const std::string& program) {
       speech.sample_rate_hz = static_cast<int>(rate_hz);
     } else if (bytes.compare(at, 4, "data") == 0) {
       if (speech.sample_rate_hz == 0) throw fail("its data come before its format");
-      const size_t num_samples = (end - begin) / 2;
+      size_t data_end = size > 0 ? end : bytes.size();
+      constexpr size_t kHeaderBytes = 44;
+      if (size == 0 && data_end - begin >= kHeaderBytes && bytes.compare(data_end - kHeaderBytes, 4, "RIFF") == 0 &&
+          bytes.compare(data_end - kHeaderBytes + 8, 4, "WAVE") == 0) {
+        data_end -= kHeaderBytes;
+      }
+      const size_t num_samples = (data_end - begin) / 2;
       if (static_cast<double>(num_samples) > kMaxSpeechSeconds * speech.sample_rate_hz) {
         throw fail("longer than " + std::to_string(static_cast<int>(kMaxSpeechSeconds)) + " seconds");
       }
