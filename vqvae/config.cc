@@ -55,6 +55,14 @@ int StackConfig::context_frames() const {
   return frames;
 }
 
+std::vector<int> ModelConfig::noise_band_edges() const {
+  if (!noise) return {};
+  std::vector<int> edges = {noise_begin_bin};
+  while (edges.back() < hop_samples)
+    edges.push_back(std::min(hop_samples, edges.back() + std::max(8, edges.back() / 8)));
+  return edges;
+}
+
 ModelConfig parse_model_config(const json& object, const std::string& where) {
   ModelConfig config;
   config.encoder = {.width = 384, .dilations = {1, 2, 4, 8, 1, 2, 4, 8}};
@@ -97,6 +105,15 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
   if (const json& stack = reader.object("synthesis"); !stack.empty()) {
     config.synthesis = parse_stack(stack, where + ".synthesis");
   }
+  if (const json& object_of_noise = reader.object("noise"); !object_of_noise.empty()) {
+    FieldReader noise(object_of_noise, where + ".noise");
+    noise.integer("begin_bin", config.noise_begin_bin, 8, config.hop_samples - 8);
+    config.noise = StackConfig{.width = 128, .kernel_frames = 5, .dilations = {1, 2}};
+    if (const json& stack = noise.object("stack"); !stack.empty()) {
+      config.noise = parse_stack(stack, where + ".noise.stack");
+    }
+    noise.finish();
+  }
   {
     FieldReader quantizer(reader.object("quantizer"), where + ".quantizer");
     int kind = static_cast<int>(config.quantizer_kind);
@@ -112,22 +129,24 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
 }
 
 json to_json(const ModelConfig& config) {
-  return {{"sample_rate_hz", config.sample_rate_hz},
-          {"hop_samples", config.hop_samples},
-          {"sources", config.sources},
-          {"encoder",
-           {{"kind", kEncoderNames[static_cast<size_t>(config.encoder_kind)]},
-            {"num_fine_bins", config.num_fine_bins},
-            {"coarse_bins", config.coarse_bins},
-            {"stack", stack_json(config.encoder)}}},
-          {"num_code_bins", config.num_code_bins},
-          {"analysis", stack_json(config.analysis)},
-          {"synthesis", stack_json(config.synthesis)},
-          {"quantizer",
-           {{"kind", kQuantizerNames[static_cast<size_t>(config.quantizer_kind)]},
-            {"num_codebooks", config.num_codebooks},
-            {"codebook_size", config.codebook_size},
-            {"code_dim", config.code_dim}}}};
+  json object = {{"sample_rate_hz", config.sample_rate_hz},
+                 {"hop_samples", config.hop_samples},
+                 {"sources", config.sources},
+                 {"encoder",
+                  {{"kind", kEncoderNames[static_cast<size_t>(config.encoder_kind)]},
+                   {"num_fine_bins", config.num_fine_bins},
+                   {"coarse_bins", config.coarse_bins},
+                   {"stack", stack_json(config.encoder)}}},
+                 {"num_code_bins", config.num_code_bins},
+                 {"analysis", stack_json(config.analysis)},
+                 {"synthesis", stack_json(config.synthesis)},
+                 {"quantizer",
+                  {{"kind", kQuantizerNames[static_cast<size_t>(config.quantizer_kind)]},
+                   {"num_codebooks", config.num_codebooks},
+                   {"codebook_size", config.codebook_size},
+                   {"code_dim", config.code_dim}}}};
+  if (config.noise) object["noise"] = {{"begin_bin", config.noise_begin_bin}, {"stack", stack_json(*config.noise)}};
+  return object;
 }
 
 int gain_index(double root_mean_square) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,11 @@ struct ModelConfig {
   StackConfig analysis;     // per source, from its estimate to latents (masks only)
   StackConfig synthesis;    // per source, from codes to its spectrum
 
+  // Noise filling: a network says from the codes at which level noise stands, in each of noise_band_edges(), for what the
+  // codes do not tell. None = no noise.
+  std::optional<StackConfig> noise;
+  int noise_begin_bin = 32;  // lowest bin with noise, 8..hop_samples - 8
+
   QuantizerKind quantizer_kind = QuantizerKind::kResidual;
   int num_codebooks = 8;     // H, 1..32
   int codebook_size = 1024;  // m, 2..65536
@@ -61,6 +67,10 @@ struct ModelConfig {
   // Per frame, what the encoder's network gets: log powers of the mixture for masks; to find codes by itself, and so the
   // waveform, also coefficients with their signs.
   int encoder_in() const { return 4 * num_bands() + (encoder_kind == EncoderKind::kDirect ? 2 * num_code_bins : 0); }
+  // Bins at which a band of noise begins, and hop_samples: each band is an eighth as wide as the bin it begins at, but at
+  // least 8 bins. Empty without noise.
+  std::vector<int> noise_band_edges() const;
+  int num_noise_bands() const { return noise ? static_cast<int>(noise_band_edges().size()) - 1 : 0; }
   // Per source and frame, what the decoder gets: the sum of the entries, or the entries one after another.
   int quantizer_out() const { return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * code_dim; }
 

@@ -1,11 +1,14 @@
 #include "vqvae/decoder.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "base/error.h"
 #include "runtime/fft.h"
+#include "runtime/ops.h"
+#include "vqvae/noise.h"
 #include "vqvae/spectrum.h"
 
 namespace vqcodec::vqvae {
@@ -13,6 +16,8 @@ namespace vqcodec::vqvae {
 namespace {
 
 constexpr int64_t kBlockFrames = 128;  // frames that go through the network at a time
+// Natural logarithm of the amplitude of noise relative to the source's level: beyond any signal.
+constexpr float kMinNoiseLog = -20.0f, kMaxNoiseLog = 5.0f;
 
 }  // namespace
 
@@ -29,6 +34,8 @@ struct Decoder::State {
     std::vector<float> values;   // [held, quantizer_out] of frames whose network outputs have not come yet
     std::vector<float> gains;    // [held]
     std::vector<float> details;  // [ready, 2 * num_code_bins]
+    std::optional<StackStream> noise;
+    std::vector<float> noise_logs;  // [ready, 2, noise bands]
   };
   std::vector<Source> sources;
 
@@ -40,6 +47,7 @@ struct Decoder::State {
   };
   std::vector<Output> outputs;
   int64_t next_frame;
+  std::vector<int> noise_edges;
 
   State(std::shared_ptr<const Model> m, DecoderOptions o, runtime::ThreadPool& p, Sink s)
       : model(std::move(m)),
@@ -58,8 +66,10 @@ struct Decoder::State {
         throw Error(ExitCode::kUsage, "source " + std::to_string(source) + ": expected different ones of 0.." +
                                           std::to_string(config.num_sources() - 1));
       }
-      sources.push_back({StackStream(model->synthesis(), source), {}, {}, {}});
+      sources.push_back({StackStream(model->synthesis(), source), {}, {}, {}, {}, {}});
+      if (config.noise && options.fill_noise) sources.back().noise.emplace(model->noise(), source);
     }
+    if (options.fill_noise) noise_edges = config.noise_band_edges();
     if (options.num_codebooks == 0) options.num_codebooks = config.num_codebooks;
     if (options.num_codebooks < 1 || options.num_codebooks > config.num_codebooks) {
       throw Error(ExitCode::kUsage, std::to_string(options.num_codebooks) + " codebooks: this model has " +
@@ -98,10 +108,32 @@ struct Decoder::State {
     }
   }
 
+  // Adds noise to mid and side [2, hop] of frame `frame` of a source, whose level is not in them. logs: [2, bands].
+  void add_noise(int source, int64_t frame, float* logs, float* row) const {
+    const size_t num_bands = noise_edges.size() - 1;
+    for (size_t i = 0; i < 2 * num_bands; ++i) logs[i] = std::clamp(logs[i], kMinNoiseLog, kMaxNoiseLog);
+    runtime::exp(logs, static_cast<int64_t>(2 * num_bands), logs);
+    for (size_t c = 0; c < 2; ++c) {
+      for (size_t band = 0; band < num_bands; ++band) {
+        const float amplitude = logs[c * num_bands + band];
+        const auto begin = static_cast<uint64_t>(noise_edges[band]), end = static_cast<uint64_t>(noise_edges[band + 1]);
+        uint64_t signs = noise_signs(static_cast<uint64_t>(source), frame, c, begin / 64);
+        for (uint64_t k = begin; k < end; ++k) {
+          if (k % 64 == 0) signs = noise_signs(static_cast<uint64_t>(source), frame, c, k / 64);
+          row[c * static_cast<size_t>(hop) + k] += (signs >> (k % 64) & 1) != 0 ? -amplitude : amplitude;
+        }
+      }
+    }
+  }
+
   // Turns the frames whose network outputs are there into samples.
   void synthesise() {
     const int64_t bins = config.num_code_bins, width = config.quantizer_out();
-    const int64_t count = static_cast<int64_t>(sources[0].details.size()) / (2 * bins);
+    const auto num_noise_logs = static_cast<int64_t>(noise_edges.empty() ? 0 : 2 * (noise_edges.size() - 1));
+    int64_t count = static_cast<int64_t>(sources[0].details.size()) / (2 * bins);
+    if (num_noise_logs > 0) {
+      count = std::min(count, static_cast<int64_t>(sources[0].noise_logs.size()) / num_noise_logs);
+    }
     if (count == 0) return;
     std::vector<float> spectrum(static_cast<size_t>(count * 2 * hop));
     for (Output& output : outputs) output.spectra.assign(spectrum.size(), 0.0f);
@@ -117,6 +149,9 @@ struct Decoder::State {
           for (int64_t c = 0; c < 2; ++c) {
             for (int64_t k = 0; k < bins; ++k) row[c * hop + k] += detail[c * bins + k];
           }
+          if (num_noise_logs > 0) {
+            add_noise(options.sources[i], next_frame + t, source.noise_logs.data() + t * num_noise_logs, row);
+          }
           float* sum = output.spectra.data() + t * 2 * hop;
           const float gain = source.gains[static_cast<size_t>(t)];
           for (int64_t k = 0; k < 2 * hop; ++k) sum[k] += row[k] * gain;
@@ -124,7 +159,8 @@ struct Decoder::State {
       });
       source.values.erase(source.values.begin(), source.values.begin() + count * width);
       source.gains.erase(source.gains.begin(), source.gains.begin() + count);
-      source.details.clear();
+      source.details.erase(source.details.begin(), source.details.begin() + count * 2 * bins);
+      source.noise_logs.erase(source.noise_logs.begin(), source.noise_logs.begin() + count * num_noise_logs);
     }
     // Two channels of each output, each a sequence of overlapping frames of its own.
     const int64_t skip = next_frame == options.first_frame ? 1 : 0;  // the first frame has nothing to overlap with
@@ -183,6 +219,7 @@ void Decoder::push(std::span<const codec::SourceSegment> segment) {
       s.look_up(i, segment[i], begin, end);
       const float* fresh = source.values.data() + source.values.size() - static_cast<size_t>((end - begin) * width);
       source.synthesis.push(fresh, end - begin, s.pool, source.details);
+      if (source.noise) source.noise->push(fresh, end - begin, s.pool, source.noise_logs);
     }
     s.synthesise();
   }
@@ -190,10 +227,15 @@ void Decoder::push(std::span<const codec::SourceSegment> segment) {
 
 void Decoder::finish() {
   State& s = *state_;
-  for (State::Source& source : s.sources) source.synthesis.finish(s.pool, source.details);
+  for (State::Source& source : s.sources) {
+    source.synthesis.finish(s.pool, source.details);
+    if (source.noise) source.noise->finish(s.pool, source.noise_logs);
+  }
   s.synthesise();
 }
 
-int64_t Decoder::context_frames(const ModelConfig& config) { return config.synthesis.context_frames() + 1; }
+int64_t Decoder::context_frames(const ModelConfig& config) {
+  return std::max(config.synthesis.context_frames(), config.noise ? config.noise->context_frames() : 0) + 1;
+}
 
 }  // namespace vqcodec::vqvae

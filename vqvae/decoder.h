@@ -20,6 +20,7 @@ struct DecoderOptions {
   bool separate = false;       // one output per source instead of their sum
   int num_codebooks = 0;       // codebooks in the codes that are pushed; 0 = config().num_codebooks
   int64_t first_frame = 0;     // frame that the first pushed segment begins with
+  bool fill_noise = true;      // noise in place of what the codes do not tell, if the model has it
 };
 
 class Decoder {

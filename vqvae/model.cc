@@ -50,6 +50,9 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   }
   model->synthesis_.emplace(file, "synthesis", config.synthesis, static_cast<int>(out), 2 * config.num_code_bins,
                             num_sources);
+  if (config.noise) {
+    model->noise_.emplace(file, "noise", *config.noise, static_cast<int>(out), 2 * config.num_noise_bands(), num_sources);
+  }
   const std::vector<float> synthesis_basis = file.floats("synthesis_basis", {num_sources, size, out});
   const int64_t num_codebooks = config.num_codebooks, entries = config.codebook_size * dim;
   const std::vector<float> codebooks =

@@ -38,6 +38,7 @@ class Model {
   const Stack& encoder() const { return *encoder_; }
   const Stack& analysis() const { return *analysis_; }  // masks only
   const Stack& synthesis() const { return *synthesis_; }
+  const Stack& noise() const { return *noise_; }  // only with config().noise
   const SourceWeights& source(size_t i) const { return sources_[i]; }
 
   Model(const Model&) = delete;
@@ -48,7 +49,7 @@ class Model {
   ModelConfig config_;
   std::array<uint8_t, 32> id_{};
   std::map<std::string, std::string> metadata_;
-  std::optional<Stack> encoder_, analysis_, synthesis_;
+  std::optional<Stack> encoder_, analysis_, synthesis_, noise_;
   std::vector<SourceWeights> sources_;
 };
 

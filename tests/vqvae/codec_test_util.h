@@ -92,18 +92,27 @@ inline ModelConfig tiny_config_of(EncoderKind encoder, QuantizerKind quantizer) 
   return config;
 }
 
-// All four kinds of model, with names for parameterised tests.
+// All kinds of model, with names for parameterised tests.
 struct KindOfModel {
   const char* name;
   EncoderKind encoder;
   QuantizerKind quantizer;
-  ModelConfig config() const { return tiny_config_of(encoder, quantizer); }
+  bool noise = false;
+  ModelConfig config() const {
+    ModelConfig config = tiny_config_of(encoder, quantizer);
+    if (noise) {
+      config.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 5, .dilations = {1, 2}};
+      config.noise_begin_bin = 20;
+    }
+    return config;
+  }
 };
 inline constexpr KindOfModel kKinds[] = {
     {"MasksResidual", EncoderKind::kMasks, QuantizerKind::kResidual},
     {"MasksGumbel", EncoderKind::kMasks, QuantizerKind::kGumbel},
     {"DirectResidual", EncoderKind::kDirect, QuantizerKind::kResidual},
     {"DirectGumbel", EncoderKind::kDirect, QuantizerKind::kGumbel},
+    {"MasksResidualNoise", EncoderKind::kMasks, QuantizerKind::kResidual, true},
 };
 
 }  // namespace vqcodec::vqvae

@@ -48,6 +48,19 @@ TEST(ModelConfig, SurvivesWritingAndReading) {
   EXPECT_EQ(config.quantizer_out(), 8 * 64);
 }
 
+TEST(ModelConfig, BandsOfNoiseGrowFromTheFirstBinToTheLast) {
+  ModelConfig config = parse_model_config({{"noise", {{"begin_bin", 32}}}}, "test");
+  EXPECT_EQ(parse_model_config(to_json(config), "test"), config);
+  const std::vector<int> edges = config.noise_band_edges();
+  EXPECT_EQ(config.num_noise_bands(), static_cast<int>(edges.size()) - 1);
+  EXPECT_EQ(edges.front(), 32);
+  EXPECT_EQ(edges.back(), 1024);
+  for (size_t i = 1; i + 1 < edges.size(); ++i) EXPECT_EQ(edges[i] - edges[i - 1], std::max(8, edges[i - 1] / 8));
+  config.noise.reset();
+  EXPECT_EQ(config.num_noise_bands(), 0);
+  EXPECT_FALSE(to_json(config).contains("noise"));
+}
+
 TEST(StackConfig, ContextIsTheSumOfHalfKernels) {
   EXPECT_EQ((StackConfig{.kernel_frames = 7, .dilations = {1, 2, 4}}.context_frames()), 3 * 7);
 }
@@ -128,8 +141,11 @@ void visit_fields(const json& object, const json::json_pointer& path,
   for (const auto& [key, value] : object.items()) visit_fields(value, path / key, visit);
 }
 
+// What has no default must be there to be tried.
+const json kWithEverything = {{"model", {{"noise", {{"begin_bin", 32}}}}}};
+
 TEST(Recipe, EveryFieldIsCheckedAndNamed) {
-  const json whole = to_json(parse_recipe(json::object(), "test", "test.json"));
+  const json whole = to_json(parse_recipe(kWithEverything, "test", "test.json"));
   int num_fields = 0;
   visit_fields(whole, json::json_pointer(), [&](const json::json_pointer& path, const json& value) {
     SCOPED_TRACE(path.to_string());
@@ -170,7 +186,7 @@ TEST(Recipe, EveryFieldIsCheckedAndNamed) {
 }
 
 TEST(Recipe, EveryFieldSurvivesWritingAndReading) {
-  const json whole = to_json(parse_recipe(json::object(), "test", "test.json"));
+  const json whole = to_json(parse_recipe(kWithEverything, "test", "test.json"));
   int num_changed = 0;
   visit_fields(whole, json::json_pointer(), [&](const json::json_pointer& path, const json& value) {
     if (value.is_object()) return;

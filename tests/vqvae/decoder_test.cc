@@ -1,14 +1,17 @@
 #include "vqvae/decoder.h"
 
+#include <bit>
 #include <cmath>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "runtime/cpu.h"
+#include "runtime/fft.h"
 #include "runtime/sha256.h"
 #include "tests/base/expect_error.h"
 #include "tests/vqvae/codec_test_util.h"
+#include "vqvae/noise.h"
 
 namespace vqcodec::vqvae {
 namespace {
@@ -111,7 +114,8 @@ TEST_P(DecoderOfKind, SubsetsAddUpToTheWhole) {
 TEST_P(DecoderOfKind, APassageWithItsContextIsThatStretchOfTheWhole) {
   const auto whole = decode(model_, segments_, {}, pool_)[0];
   const auto context = static_cast<size_t>(Decoder::context_frames(model_->config()));
-  EXPECT_EQ(context, 4U);  // kernel 3, dilations 1 and 2, and the overlap
+  // Kernel 3, dilations 1 and 2, and the overlap; the noise has kernel 5.
+  EXPECT_EQ(context, GetParam().noise ? 7U : 4U);
   const auto stretch = [](const std::vector<float>& samples, size_t begin, size_t end) {
     return std::vector<float>(samples.begin() + static_cast<std::ptrdiff_t>(2 * kHop * begin),
                               samples.begin() + static_cast<std::ptrdiff_t>(2 * kHop * end));
@@ -155,6 +159,65 @@ TEST_P(DecoderOfKind, FewerCodebooksDecode) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, DecoderOfKind, testing::ValuesIn(kKinds),
                          [](const auto& kind) { return std::string(kind.param.name); });
+
+TEST(Decoder, NoiseCanBeLeftOut) {
+  ModelConfig config = tiny_config();
+  const auto plain = load_model(config);
+  config.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 5, .dilations = {1}};
+  const auto noisy = load_model(config);
+  runtime::ThreadPool pool(1);
+  const Segments segments = encode(plain, synthetic_song(60 * kHop), {}, pool);
+  // Other weights follow those of the noise in the random model: only that it makes a difference is told here.
+  EXPECT_NE(decode(noisy, segments, {}, pool)[0], decode(noisy, segments, {.fill_noise = false}, pool)[0]);
+  EXPECT_EQ(decode(plain, segments, {}, pool)[0], decode(plain, segments, {.fill_noise = false}, pool)[0]);
+}
+
+TEST(Decoder, NoiseIsWhereItsBandsAre) {
+  ModelConfig config = tiny_config();
+  config.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 5, .dilations = {1}};
+  config.noise_begin_bin = 100;
+  const auto model = load_model(config);
+  runtime::ThreadPool pool(1);
+  const Segments segments = encode(model, synthetic_song(60 * kHop), {}, pool);
+  auto noise = decode(model, segments, {.sources = {1}}, pool)[0];
+  const auto plain = decode(model, segments, {.sources = {1}, .fill_noise = false}, pool)[0];
+  std::vector<float> left(static_cast<size_t>(61 * kHop));
+  for (size_t i = 0; i < noise.size(); i += 2) left[kHop / 2 + i / 2] = noise[i] - plain[i];
+  // Off the grid of the frames: the energy below bin 98 is what leaks.
+  runtime::Mclt transform(kHop);
+  std::vector<float> cosine(kHop), sine(kHop);
+  double below = 0, within = 0;
+  for (size_t t = 4; t < 50; ++t) {
+    transform.forward(left.data() + t * kHop, cosine.data(), sine.data());
+    for (size_t k = 0; k < kHop; ++k) {
+      (k < 98 ? below : within) += static_cast<double>(cosine[k]) * cosine[k] + static_cast<double>(sine[k]) * sine[k];
+    }
+  }
+  EXPECT_GT(within, 1e-6);
+  EXPECT_LT(below, 0.01 * within);
+}
+
+TEST(Decoder, SignsOfNoiseAreEvenAndUnlikeForEveryPlace) {
+  int64_t ones = 0, alike = 0, count = 0;
+  uint64_t last = 0;
+  for (uint64_t source = 0; source < 4; ++source) {
+    for (int64_t frame = 0; frame < 300; ++frame) {
+      for (uint64_t channel = 0; channel < 2; ++channel) {
+        for (uint64_t word = 0; word < 16; ++word) {
+          const uint64_t signs = noise_signs(source, frame, channel, word);
+          ones += std::popcount(signs);
+          alike += std::popcount(~(signs ^ last));
+          last = signs;
+          count += 64;
+        }
+      }
+    }
+  }
+  // Deviations of sums of fair coins: half the square root of their number.
+  EXPECT_NEAR(static_cast<double>(ones), static_cast<double>(count) / 2, 4 * std::sqrt(static_cast<double>(count)) / 2);
+  EXPECT_NEAR(static_cast<double>(alike), static_cast<double>(count) / 2,
+              4 * std::sqrt(static_cast<double>(count)) / 2);
+}
 
 TEST(Decoder, NoFramesGiveNoSamples) {
   const auto model = load_model(tiny_config());
@@ -214,6 +277,8 @@ TEST(Golden, CodesAndSamplesOfATinyModel) {
        "607ce416a9a1437c1f12d5ebf5859462d5048be097716e2a29bcc099ba27ee7d"},
       {"6ff2de1ea9528a1d79c7ca4ca361e66c3d935f4cff8dbea8a2ff11e66c528e75",
        "cd0d8a0346255431eae4411a18b7f63bd6403836794b1d86bfb2d196cd4b4f15"},
+      {"49f302d86dbd65c0005f2add1a0014d27cc485acc03303da0f799afdaa8e4b8e",
+       "7167085ba824d80ee8d5a19d3220e114488e6902212a3a96996cb94db14bf549"},
   };
   runtime::ThreadPool pool(2);
   for (size_t i = 0; i < std::size(kKinds); ++i) {

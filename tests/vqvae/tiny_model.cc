@@ -110,6 +110,7 @@ runtime::SafetensorsWriter make_model(const ModelConfig& config, uint64_t seed, 
     if (residual) builder.add("analysis_basis", {num_sources, dim, size}, ModelBuilder::level(size));
   }
   builder.add_stack("synthesis", config.synthesis, out, 2 * config.num_code_bins, num_sources);
+  if (config.noise) builder.add_stack("noise", *config.noise, out, 2 * config.num_noise_bands(), num_sources);
   builder.add("synthesis_basis", {num_sources, size, out}, ModelBuilder::level(out));
   // Each codebook is finer than the one before it, as residual ones are.
   std::vector<float> codebooks;

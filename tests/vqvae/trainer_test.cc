@@ -10,15 +10,19 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <numeric>
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "runtime/safetensors.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
+#include "vqvae/train/losses.h"
+#include "vqvae/train/network.h"
 
 namespace vqcodec::vqvae::train {
 namespace {
@@ -329,6 +333,76 @@ TEST_F(TrainerTest, CodesOfADirectGumbelEncoderTellOfTheirInputFromTheStart) {
   recipe.model.encoder.width = 8;
   recipe.training.learning_rate = 1e-3;
   EXPECT_GT(make(recipe, "narrow")->step(), 0);
+}
+
+TEST_F(TrainerTest, NoiseIsLearnedAloneFromAModel) {
+  const Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  make(recipe, "first")->run();
+  export_bytes("first");
+  std::filesystem::rename(folder_ / "export.safetensors", folder_ / "first.safetensors");
+
+  Recipe noisy = recipe;
+  noisy.model.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 3, .dilations = {1}};
+  noisy.training.separation_steps = noisy.training.unquantized_steps = noisy.training.joint_steps = 0;
+  noisy.training.noise_steps = 60;
+  noisy.training.noise_learning_rate = 1e-2;
+  noisy.training.noise_cost = 0;
+  TrainOptions from_model = options("noise");
+  from_model.init_model = folder_ / "first.safetensors";
+  Trainer trainer(noisy, training_, validation_, from_model);
+  EXPECT_EQ(trainer.total_steps(), 60);
+  std::vector<double> losses;
+  for (int i = 0; i < 60; ++i) losses.push_back(trainer.step());
+  const auto mean = [&](size_t begin) { return std::accumulate(&losses[begin], &losses[begin] + 10, 0.0) / 10; };
+  EXPECT_LT(mean(50), 0.7 * mean(0));
+  trainer.save_checkpoint();
+  export_bytes("noise");
+
+  auto before = runtime::Safetensors::open(folder_ / "first.safetensors");
+  auto after = runtime::Safetensors::open(folder_ / "export.safetensors");
+  int num_of_noise = 0;
+  for (const std::string& name : after.tensor_names()) {
+    if (name.starts_with("noise.")) {
+      ++num_of_noise;
+    } else {
+      ASSERT_TRUE(before.contains(name)) << name;
+      const runtime::Shape shape = [&] {
+        for (const auto& item : Network(recipe.model)->named_parameters()) {
+          if (item.key() == name) return runtime::Shape(item.value().sizes().begin(), item.value().sizes().end());
+        }
+        return runtime::Shape{2, 3, 32, 8};  // codebooks
+      }();
+      EXPECT_EQ(before.floats(name, shape), after.floats(name, shape)) << name;
+    }
+  }
+  EXPECT_GT(num_of_noise, 5);
+
+  // A model of another network, and none.
+  Recipe other = noisy;
+  other.model.synthesis.width = 24;
+  from_model.out_folder = folder_ / "other";
+  EXPECT_ERROR(Trainer(other, training_, validation_, from_model), ExitCode::kModel, HasSubstr("synthesis"));
+  from_model.init_model = folder_ / "none.safetensors";
+  EXPECT_ERROR(Trainer(noisy, training_, validation_, from_model), ExitCode::kModel, HasSubstr("none.safetensors"));
+}
+
+TEST_F(TrainerTest, NoiseTermsCountLevelsAndWhatTheyCost) {
+  const std::vector<int> edges = {16, 24, 64};
+  const Tensor sources = torch::zeros({1, 2, 8, 2, 64});
+  sources.select(1, 0).narrow(-1, 16, 48).fill_(0.1);
+  const Tensor energy = sources.square().sum({1, 3, 4});
+  Tensor amplitudes = torch::zeros({1, 2, 8, 2, 2});
+  const NoiseTerms none = noise_terms(torch::zeros_like(sources), sources, amplitudes, edges, energy, 4);
+  // The target against the floor 40 dB below it, for one of two sources, and for the sum.
+  EXPECT_NEAR(none.envelope.item<double>(), 0.5 * (0.5 * 40 + 40), 0.01);
+  EXPECT_NEAR(none.sdr_loss.item<double>(), 0, 1e-9);
+  amplitudes.select(1, 0).fill_(0.1);
+  const NoiseTerms right = noise_terms(torch::zeros_like(sources), sources, amplitudes, edges, energy, 4);
+  EXPECT_NEAR(right.envelope.item<double>(), 0, 1e-3);
+  // The error is the whole target; noise of its level doubles it.
+  EXPECT_NEAR(right.sdr_loss.item<double>(), 0.5 * (0.5 * 3.01 + 3.01), 0.02);
+  const NoiseTerms done = noise_terms(sources, sources, amplitudes, edges, energy, 4);
+  EXPECT_NEAR(done.envelope.item<double>(), 0.5 * (0.5 * 3.01 + 3.01), 0.01);
 }
 
 TEST_F(TrainerTest, AStopIsACheckpoint) {

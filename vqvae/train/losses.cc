@@ -56,4 +56,38 @@ WaveformTerms waveform_terms(const LappedTransform& transform, const Tensor& err
   return terms;
 }
 
+NoiseTerms noise_terms(const Tensor& decoded, const Tensor& sources, const Tensor& amplitudes,
+                       const std::vector<int>& edges, const Tensor& mixture_energy, int64_t window_frames) {
+  constexpr double kFloor = 1e-9;   // of a coefficient's energy: -90 dB
+  constexpr double kMasked = 1e-4;  // of the mixture's energy in the band
+  constexpr double kDb = 10 / 2.302585092994046;
+  std::vector<int64_t> widths;
+  for (size_t i = 0; i + 1 < edges.size(); ++i) widths.push_back(edges[i + 1] - edges[i]);
+  const auto band_energies = [&](const Tensor& x) {
+    std::vector<Tensor> bands;
+    const Tensor squares = x.narrow(-1, edges.front(), edges.back() - edges.front()).square();
+    for (const Tensor& band : squares.split_with_sizes(widths, -1)) bands.push_back(band.sum(-1));
+    return torch::stack(bands, -1);
+  };
+  const Tensor counts = torch::tensor(widths, amplitudes.options());
+  const Tensor noise = amplitudes.square() * counts;  // [B, S, T, 2, bands]
+  const Tensor floor = counts * kFloor + kMasked * band_energies(sources.sum(1, true));
+  const auto compare = [&](const Tensor& mean, const Tensor& target, const Tensor& added) {
+    return kDb * (torch::log(band_energies(mean) + added + floor) - torch::log(band_energies(target) + floor)).abs();
+  };
+  const auto lost = [&](const Tensor& mean, const Tensor& target, const Tensor& added) {
+    const int64_t windows = std::max<int64_t>(1, target.size(2) / window_frames);
+    const int64_t length = target.size(2) / windows;
+    const auto sums = [&](const Tensor& x) {
+      return x.narrow(2, 0, windows * length).unflatten(2, {windows, length}).sum(3);
+    };
+    const Tensor error = sums((mean - target).square().sum({3, 4}));
+    const Tensor least = sums(mixture_energy.unsqueeze(1)) * 1e-3;
+    return kDb * torch::log1p(sums(added.sum({3, 4})) / (error + least + 1e-12));
+  };
+  const Tensor mean_sum = decoded.sum(1, true), target_sum = sources.sum(1, true), noise_sum = noise.sum(1, true);
+  return {.envelope = 0.5 * (compare(decoded, sources, noise).mean() + compare(mean_sum, target_sum, noise_sum).mean()),
+          .sdr_loss = 0.5 * (lost(decoded, sources, noise).mean() + lost(mean_sum, target_sum, noise_sum).mean())};
+}
+
 }  // namespace vqcodec::vqvae::train

@@ -2,6 +2,8 @@
 // linear, so the L1 distance of two waveforms, or of two STFTs, is that of the transformed difference.
 #pragma once
 
+#include <vector>
+
 #include "vqvae/train/network.h"
 
 namespace vqcodec::vqvae::train {
@@ -20,6 +22,17 @@ Tensor relative_error(const Tensor& error, const Tensor& target, const Tensor& m
 
 // [B, 1, T, 2, N]: the mean of `weights` [S] by the sources' shares of the energy of each bin. sources: [B, S, T, 2, N].
 Tensor weights_of_bins(const Tensor& sources, const Tensor& weights);
+
+struct NoiseTerms {
+  Tensor envelope;  // mean absolute difference of the levels in the bands of noise, dB
+  Tensor sdr_loss;  // what the noise adds to the error, dB, mean over windows
+};
+// decoded, sources: MDCT of mid and side [B, S, T, 2, N] without noise; amplitudes: [B, S, T, 2, bands]; edges: of the
+// bands. Half of each term is of the single sources, half of their sum. Noise adds to energies, being independent of all
+// else. Levels 40 dB below the mixture's in the same band, or under -90 dBFS a coefficient, count as alike. Windows of
+// `window_frames` frames.
+NoiseTerms noise_terms(const Tensor& decoded, const Tensor& sources, const Tensor& amplitudes,
+                       const std::vector<int>& edges, const Tensor& mixture_energy, int64_t window_frames);
 
 struct WaveformTerms {
   Tensor waveform;  // mean absolute error of samples

@@ -15,6 +15,8 @@ namespace {
 
 constexpr double kLogFloor = 1e-8;  // power under which features are flat, see vqvae/encoder.cc
 constexpr double kCompressionFloor = 1e-4;
+constexpr double kMinNoiseLog = -20, kMaxNoiseLog = 5;  // vqvae/decoder.cc
+constexpr double kFirstNoiseLog = -5;
 
 // Autocast to bfloat16 for the lifetime of the object.
 class AutocastRegion {
@@ -155,6 +157,12 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
   }
   synthesis = register_module("synthesis", Stack(config.synthesis, config.quantizer_out(), 2 * config.num_code_bins,
                                                  static_cast<int>(num_sources), true));
+  if (config.noise) {
+    noise = register_module("noise", Stack(*config.noise, config.quantizer_out(), 2 * config.num_noise_bands(),
+                                           static_cast<int>(num_sources), true));
+    torch::NoGradGuard no_grad;
+    noise->head->bias.fill_(kFirstNoiseLog);
+  }
   synthesis_basis = register_parameter("synthesis_basis", torch::randn({num_sources, 2 * hop, config.quantizer_out()}) *
                                                               (residual ? 0.02 : 0.1));
   const Tensor entries = torch::randn({num_sources, config.num_codebooks, config.codebook_size, config.code_dim});
@@ -366,6 +374,16 @@ Tensor NetworkImpl::decode(const Tensor& values, const Tensor& scale) {
   detail = F::pad(detail.unflatten(-1, {2, config.num_code_bins}), F::PadFuncOptions({0, hop - config.num_code_bins}));
   const Tensor mid_side = (spectrum + detail) * scale.view({scale.size(0), scale.size(1), 1, 1, 1});
   return swap_mid_side(mid_side);
+}
+
+Tensor NetworkImpl::noise_amplitudes(const Tensor& values, const Tensor& scale) {
+  Tensor logs;
+  {
+    AutocastRegion region(autocast, values.device());
+    logs = noise(values);
+  }
+  logs = logs.unflatten(-1, {2, config.num_noise_bands()});
+  return logs.clamp(kMinNoiseLog, kMaxNoiseLog).exp() * scale.view({scale.size(0), scale.size(1), 1, 1, 1});
 }
 
 }  // namespace vqcodec::vqvae::train

@@ -95,11 +95,15 @@ struct NetworkImpl : torch::nn::Module {
   // [B, S, T, quantizer_out] and scale [B, S] -> MDCT of left and right of each source, [B, S, T, 2, N].
   Tensor decode(const Tensor& values, const Tensor& scale);
 
+  // Amplitude of the noise of each source, in each band of mid and side: [B, S, T, 2, noise bands]. Arguments as decode's.
+  Tensor noise_amplitudes(const Tensor& values, const Tensor& scale);
+
   // Mid and side [..., 2, N], compressed: the input of the analysis network, [..., 2 * num_code_bins].
   Tensor analysis_features(const Tensor& normalised_mid_side) const;
 
   const ModelConfig config;
   Stack encoder{nullptr}, analysis{nullptr}, synthesis{nullptr};
+  Stack noise{nullptr};     // only with config.noise
   Tensor analysis_basis;   // [S, D, 2N]: linear path from MDCT (mid, then side) to latent; residual with masks only
   Tensor synthesis_basis;  // [S, 2N, quantizer_out]: linear path from codes to MDCT (mid, then side)
   Tensor codebooks;        // [S, H, m, D]; a buffer for residual, a parameter for gumbel

@@ -26,6 +26,7 @@ void visit_loss(LossWeights& loss, Visitor&& real) {
   real("decoded_mixture", loss.decoded_mixture);
   real("separation", loss.separation);
   real("commitment", loss.commitment);
+  real("envelope", loss.envelope);
 }
 
 template <class Integer, class Real>
@@ -35,10 +36,13 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   integer("separation_steps", t.separation_steps, 0, 1000000000);
   integer("unquantized_steps", t.unquantized_steps, 0, 1000000000);
   integer("joint_steps", t.joint_steps, 0, 1000000000);
+  integer("noise_steps", t.noise_steps, 0, 1000000000);
   integer("fit_items", t.fit_items, 1, 100000);
   integer("kmeans_iterations", t.kmeans_iterations, 1, 100);
   real("learning_rate", t.learning_rate, 0, 1);
   real("separation_learning_rate", t.separation_learning_rate, 0, 1);
+  real("noise_learning_rate", t.noise_learning_rate, 0, 1);
+  real("noise_cost", t.noise_cost, 0, 1e6);
   real("basis_learning_rate_ratio", t.basis_learning_rate_ratio, 0, 1);
   real("separator_learning_rate_ratio", t.separator_learning_rate_ratio, 0, 1);
   real("final_learning_rate_ratio", t.final_learning_rate_ratio, 0, 1);
@@ -114,6 +118,12 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   }
   if (t.unquantized_steps > 0 && recipe.model.quantizer_kind != QuantizerKind::kResidual) {
     training.fail("unquantized_steps", std::to_string(t.unquantized_steps), "0 for a quantizer of kind \"gumbel\"");
+  }
+  if (t.noise_steps > 0 && !recipe.model.noise) {
+    training.fail("noise_steps", std::to_string(t.noise_steps), "0 for a model without \"noise\"");
+  }
+  if (t.loss.envelope > 0 && !recipe.model.noise) {
+    training.fail("loss.envelope", json(t.loss.envelope).dump(), "0 for a model without \"noise\"");
   }
   const bool with_stft = t.loss.select_stft > 0 || t.loss.complement_stft > 0;
   if (with_stft && (t.crop_frames - 1) * recipe.model.hop_samples < kStftSize) {

@@ -23,6 +23,7 @@ struct LossWeights {
   double decoded_mixture = 0;  // error of the sum of all decoded sources relative to the mixture, in dB / 10
   double separation = 0;       // as decoded_sources, of the mask estimates (masks only)
   double commitment = 0;       // mean square of latent minus quantized (residual only)
+  double envelope = 0;         // dB by which levels in the bands of noise differ, with noise_cost; so codes tell of them
   // One per source, or none for 1 each: in "separation" and "decoded_sources" an error in a bin weighs by whose energy
   // the bin holds. With a weight above 1 a source gets what is in doubt: what it lacks costs more than what leaks into it.
   std::vector<double> source_weights;
@@ -33,14 +34,18 @@ struct TrainConfig {
   int batch_size = 8;     // items a step, 1..4096
   int crop_frames = 172;  // frames an item, 8..8192
   // Steps, in this order. `separation_steps` train the masks alone on separation; then the analysis is set to the KLT
-  // and the codebooks to k-means; `unquantized_steps` train all without quantizer; `joint_steps` train all.
+  // and the codebooks to k-means; `unquantized_steps` train all without quantizer; `joint_steps` train all but the noise;
+  // `noise_steps` train the noise alone.
   int64_t separation_steps = 0;
   int64_t unquantized_steps = 0;
   int64_t joint_steps = 100000;
+  int64_t noise_steps = 0;
   int fit_items = 256;                       // items that KLT and k-means are fitted on, 1..100000
   int kmeans_iterations = 8;                 // 1..100
   double learning_rate = 1e-4;               // Adam, peak of the joint phase
   double separation_learning_rate = 1e-3;    // Adam, peak of the separation phase
+  double noise_learning_rate = 1e-3;         // Adam, peak of the noise phase
+  double noise_cost = 10;                    // dB of spectral envelope that a dB of SDR is worth to the noise
   double basis_learning_rate_ratio = 0.02;   // of the linear paths, whose entries are small
   double separator_learning_rate_ratio = 1;  // of the masks' network after its own phase
   double final_learning_rate_ratio = 1;      // learning rate at the end of a phase / peak (cosine); 1 = constant

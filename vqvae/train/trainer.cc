@@ -15,6 +15,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "runtime/safetensors.h"
 #include "vqvae/train/device_mixer.h"
 #include "vqvae/train/fit.h"
 #include "vqvae/train/losses.h"
@@ -104,7 +105,8 @@ struct Trainer::State {
 
   const ModelConfig& model() const { return recipe.model; }
   const TrainConfig& training() const { return recipe.training; }
-  int64_t total_steps() const {
+  int64_t total_steps() const { return joint_end() + training().noise_steps; }
+  int64_t joint_end() const {
     return training().separation_steps + training().unquantized_steps + training().joint_steps;
   }
   int64_t crop_samples() const { return static_cast<int64_t>(training().crop_frames + 1) * model().hop_samples; }
@@ -162,10 +164,13 @@ struct Trainer::State {
   double learning_rate() const {
     const TrainConfig& t = training();
     const bool separating = step < t.separation_steps;
-    const int64_t begin = separating ? 0 : t.separation_steps;
-    const int64_t length = separating ? t.separation_steps : t.unquantized_steps + t.joint_steps;
+    const bool is_noise = step >= joint_end();
+    const int64_t begin = separating ? 0 : is_noise ? joint_end() : t.separation_steps;
+    const int64_t length = separating ? t.separation_steps
+                           : is_noise ? t.noise_steps
+                                      : t.unquantized_steps + t.joint_steps;
     const int64_t at = step - begin;
-    const double peak = separating ? t.separation_learning_rate : t.learning_rate;
+    const double peak = separating ? t.separation_learning_rate : is_noise ? t.noise_learning_rate : t.learning_rate;
     if (at < t.warmup_steps) return peak * static_cast<double>(at + 1) / t.warmup_steps;
     const double progress = static_cast<double>(at) / static_cast<double>(std::max<int64_t>(1, length));
     const double low = t.final_learning_rate_ratio;
@@ -209,8 +214,10 @@ struct Trainer::State {
       add_term(loss, "separation", 1,
                normalised_error((estimates - spectra.sources) * error_weights(spectra), spectra.sources,
                                 spectra.mixture_energy, window_frames()));
-    } else {
+    } else if (step < joint_end()) {
       loss = joint_loss(spectra, weight);
+    } else {
+      loss = noise_loss(spectra);
     }
     loss.backward();
     if (t.gradient_clip > 0) torch::nn::utils::clip_grad_norm_(network->parameters(), t.gradient_clip);
@@ -237,6 +244,41 @@ struct Trainer::State {
     return weights_of_bins(spectra.sources, torch::tensor(weights, spectra.sources.options())).sqrt();
   }
 
+  // Of the items of this step: how many codebooks are kept [B], and which sources are chosen [B, S], 1 or 0.
+  std::pair<Tensor, Tensor> draw_kept() const {
+    const TrainConfig& t = training();
+    Tensor kept = torch::full({t.batch_size}, model().num_codebooks, torch::kInt64);
+    Tensor subset = torch::empty({t.batch_size, model().num_sources()});
+    for (int64_t item = 0; item < t.batch_size; ++item) {
+      dataset::CounterRandom random(t.seed, kStepStream + static_cast<uint64_t>(step) + 1, static_cast<uint64_t>(item));
+      if (random.chance(t.nested_dropout)) {
+        kept[item] = static_cast<int64_t>(1 + random.below(static_cast<uint64_t>(model().num_codebooks)));
+      }
+      for (int64_t s = 0; s < model().num_sources(); ++s) {
+        subset[item][s] = random.chance(t.subset_probability) ? 1.0f : 0.0f;
+      }
+    }
+    return {kept.to(device), subset.to(device)};
+  }
+
+  Tensor noise_loss(const Spectra& spectra) {
+    Tensor values, scale, decoded;
+    {
+      torch::NoGradGuard no_grad;
+      const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
+      values = network->quantize(analysis.latents, {.num_kept = draw_kept().first}).values;
+      scale = analysis.scale;
+      decoded = swap_mid_side(network->decode(values, scale));
+    }
+    const NoiseTerms terms =
+        noise_terms(decoded, swap_mid_side(spectra.sources), network->noise_amplitudes(values, scale),
+                    model().noise_band_edges(), spectra.mixture_energy, window_frames());
+    Tensor loss;
+    add_term(loss, "noise_envelope_db", 1, terms.envelope);
+    add_term(loss, "noise_sdr_loss_db", training().noise_cost, terms.sdr_loss);
+    return loss;
+  }
+
   Tensor joint_loss(const Spectra& spectra, const LossWeights& weight) {
     const TrainConfig& t = training();
     Tensor loss;
@@ -252,17 +294,9 @@ struct Trainer::State {
                              .decay = t.codebook_decay,
                              .dead_entry_share = t.dead_entry_share};
     const int64_t batch = spectra.sources.size(0), num_sources = spectra.sources.size(1);
-    Tensor kept = torch::full({batch}, model().num_codebooks, torch::kInt64);
-    Tensor subset = torch::empty({batch, num_sources});
-    for (int64_t item = 0; item < batch; ++item) {
-      dataset::CounterRandom random(t.seed, kStepStream + static_cast<uint64_t>(step) + 1, static_cast<uint64_t>(item));
-      if (random.chance(t.nested_dropout)) {
-        kept[item] = static_cast<int64_t>(1 + random.below(static_cast<uint64_t>(model().num_codebooks)));
-      }
-      for (int64_t s = 0; s < num_sources; ++s) subset[item][s] = random.chance(t.subset_probability) ? 1.0f : 0.0f;
-    }
-    quantize.num_kept = kept.to(device);
-    subset = subset.to(device).view({batch, num_sources, 1, 1, 1});
+    auto [kept, subset] = draw_kept();
+    quantize.num_kept = kept;
+    subset = subset.view({batch, num_sources, 1, 1, 1});
     const Quantized quantized = network->quantize(analysis.latents, quantize);
     const Tensor decoded = network->decode(quantized.values, analysis.scale);
     const Tensor error = decoded - spectra.sources;
@@ -287,6 +321,13 @@ struct Trainer::State {
     add_waveform("complement", "complement_stft", weight.complement, weight.complement_stft, 1 - subset);
     if (weight.commitment > 0 && quantized.commitment.defined()) {
       add_term(loss, "commitment", weight.commitment, quantized.commitment);
+    }
+    if (weight.envelope > 0) {
+      const NoiseTerms terms = noise_terms(swap_mid_side(decoded), swap_mid_side(spectra.sources),
+                                           network->noise_amplitudes(quantized.values, analysis.scale),
+                                           model().noise_band_edges(), spectra.mixture_energy, window_frames());
+      add_term(loss, "noise_envelope_db", weight.envelope, terms.envelope);
+      add_term(loss, "noise_sdr_loss_db", weight.envelope * t.noise_cost, terms.sdr_loss);
     }
     if (!loss.defined()) throw Error(ExitCode::kBadFile, "training.loss: every weight is 0, expected one above 0");
     if ((step + 1) % t.log_every == 0 && quantize.quantize) {
@@ -391,6 +432,28 @@ struct Trainer::State {
     return result;
   }
 
+  // Begins with the weights of a model, fitted as they are.
+  void load_model(const std::string& path) {
+    if (!fs::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such model");
+    auto file = runtime::Safetensors::open(path);
+    torch::NoGradGuard no_grad;
+    const auto read = [&](const std::string& name, Tensor& target) {
+      const std::vector<float> values = file.floats(name, target.sizes().vec());
+      target.copy_(torch::tensor(values).view(target.sizes()));
+    };
+    for (auto& item : network->named_parameters()) {
+      if (item.key().starts_with("noise.") && !file.contains(item.key())) continue;
+      read(item.key(), item.value());
+    }
+    if (model().quantizer_kind == QuantizerKind::kResidual) {
+      read("codebooks", network->codebooks);
+      network->code_counts.fill_(1);
+      network->code_sums.copy_(network->codebooks);
+    }
+    file.check_all_used();
+    fitted = true;
+  }
+
   void save_checkpoint() {
     torch::serialize::OutputArchive archive, network_archive, optimizer_archive;
     network->save(network_archive);
@@ -445,7 +508,11 @@ Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>
   fs::create_directories(options.out_folder, error);
   if (error) throw Error(ExitCode::kIo, options.out_folder + ": cannot be made: " + error.message());
   state_ = std::make_unique<State>(recipe, training, validation, std::move(options));
-  if (fs::exists(state_->checkpoint_path())) state_->load_checkpoint();
+  if (fs::exists(state_->checkpoint_path())) {
+    state_->load_checkpoint();
+  } else if (!state_->options.init_model.empty()) {
+    state_->load_model(state_->options.init_model);
+  }
   state_->make_device_mixer();
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);
 }

@@ -27,6 +27,7 @@ struct TrainOptions {
   Precision precision = Precision::kFloat32;
   MixPlace mix = MixPlace::kAuto;
   int num_threads = 0;                      // 0 = all cores
+  std::string init_model{};                 // model whose weights a new run begins with; "" = none
   double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
   // Called with (step, all steps, line of text) every log_every steps and after each validation.
@@ -36,7 +37,8 @@ struct TrainOptions {
 class Trainer {
  public:
   // Starts anew, or goes on from <out_folder>/checkpoint.pt when that exists. Throws Error(kBadFile) when the checkpoint
-  // is of another recipe, Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
+  // is of another recipe, Error(kModel) when the model to begin with is another network's (only what makes noise may be
+  // missing in it), Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
   Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>& training,
           const std::vector<dataset::Song>& validation, TrainOptions options);
   ~Trainer();
