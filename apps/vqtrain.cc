@@ -1,9 +1,7 @@
 // vqtrain: trains a model, exports it, and measures what comes back from its codes. The only program on LibTorch.
 #include <malloc.h>
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -12,6 +10,7 @@
 
 #include "apps/command.h"
 #include "apps/options.h"
+#include "apps/train_commands.h"
 #include "base/error.h"
 #include "base/main_guard.h"
 #include "base/progress.h"
@@ -23,7 +22,12 @@ namespace {
 
 namespace po = boost::program_options;
 using namespace vqcodec;
+using apps::add_set_options;
+using apps::DataFolder;
 using apps::flag;
+using apps::load_options;
+using apps::load_set;
+using apps::parse_data;
 using vqvae::train::MixPlace;
 using vqvae::train::Precision;
 
@@ -35,34 +39,11 @@ Commands:
   vqvae      train a VQ-VAE from folders of stems, or go on with a run
   export     write a checkpoint as the safetensors model that vqcodec reads
   validate   encode songs with a model, decode every source from its codes, and print the SDR
+  codes      encode songs into code sets, which priors are trained on
 
 "vqtrain <command> --help" lists the options of a command.
 Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad file, 4 model missing or wrong, 5 internal.
 )";
-
-std::atomic<bool> g_stop{false};
-
-void request_stop(int) {
-  if (g_stop.exchange(true)) std::_Exit(130);  // the second Ctrl-C does not wait for the step
-}
-
-struct DataFolder {
-  std::string path;
-  double weight = 1;
-};
-
-DataFolder parse_data(const std::string& text) {
-  const size_t equals = text.rfind('=');
-  if (equals == std::string::npos) return {text, 1};
-  try {
-    size_t used = 0;
-    const std::string number = text.substr(equals + 1);
-    const double weight = std::stod(number, &used);
-    if (used == number.size() && weight > 0 && std::isfinite(weight)) return {text.substr(0, equals), weight};
-  } catch (const std::exception&) {
-  }
-  throw Error(ExitCode::kUsage, "--data " + text + ": expected DIR or DIR=WEIGHT with a weight above 0");
-}
 
 // The widest of bfloat16's support on a CPU that pays: AVX-512 BF16 or AMX.
 bool has_fast_bfloat16() {
@@ -77,82 +58,30 @@ bool has_fast_bfloat16() {
   return false;
 }
 
-void add_set_options(po::options_description& options, const std::string& folders, const std::string& prefix) {
-  auto add = options.add_options();
-  add((prefix + "layout").c_str(), po::value<std::vector<std::string>>()->composing(),
-      ("how the songs of --" + folders +
-       " lie: a layout (vqdata layouts lists them), a JSON file, or auto, the first that fits. Once for all of them, "
-       "or "
-       "once for each in their order")
-          .c_str());
-  add((prefix + "split").c_str(), po::value<std::vector<std::string>>()->composing(),
-      ("splits of --" + folders +
-       " whose songs are used, such as train or train,validation, or all. Once for all of them, or once for each in "
-       "their order")
-          .c_str());
-}
-
-// What an option of add_set_options says for folder `index` of `count`; "" if it is not given or is `whole`.
-std::string of_folder(const po::variables_map& values, const std::string& name, size_t index, size_t count,
-                      const std::string& whole) {
-  if (!flag(values, name.c_str())) return {};
-  const auto& given = values[name].as<std::vector<std::string>>();
-  if (given.size() != 1 && given.size() != count) {
-    throw Error(ExitCode::kUsage, "--" + name + ": given " + std::to_string(given.size()) + " times for " +
-                                      std::to_string(count) + " folders; expected once, or once for each");
-  }
-  const std::string& text = given[given.size() == 1 ? 0 : index];
-  return text == whole ? "" : text;
-}
-
-// The songs of folder `index` of `count`.
-std::vector<dataset::Song> load_set(const std::string& path, const po::variables_map& values, const std::string& prefix,
-                                    size_t index, size_t count, dataset::LoadOptions options) {
-  options.layout = of_folder(values, prefix + "layout", index, count, "auto");
-  const std::string splits = of_folder(values, prefix + "split", index, count, "all");
-  for (size_t at = 0; !splits.empty() && at <= splits.size();) {
-    const size_t comma = std::min(splits.find(',', at), splits.size());
-    options.splits.push_back(splits.substr(at, comma - at));
-    at = comma + 1;
-  }
-  return dataset::load_songs(path, options);
-}
-
-dataset::LoadOptions load_options(const vqvae::ModelConfig& model, double max_seconds, Progress& progress, bool quiet) {
-  if (!(max_seconds >= 0 && max_seconds <= 1e6)) {
-    throw Error(ExitCode::kUsage, "--max-seconds: expected 0 to 1000000");
-  }
-  dataset::LoadOptions options;
-  options.sample_rate_hz = model.sample_rate_hz;
-  options.sources = model.sources;
-  options.max_seconds = max_seconds;
-  options.on_progress = [&progress](size_t done, size_t total) {
-    progress.update(static_cast<double>(done), static_cast<double>(total));
-  };
-  options.on_remark = [quiet](const std::string& remark) {
-    if (!quiet) std::cerr << "vqtrain: " << remark << '\n';
-  };
-  return options;
-}
-
 int run_vqvae(const std::vector<std::string>& arguments) {
   po::options_description options("Options of vqtrain vqvae");
   auto add = options.add_options();
   add("config", po::value<std::string>()->required(), "recipe, such as configs/default.json");
   add("data", po::value<std::vector<std::string>>()->required()->composing(),
-      "folder of songs, <song>/{vocals,bass,drums,other}.{wav,flac,opus,...} or another layout, or a packed set (vqdata "
-      "pack), as DIR or DIR=WEIGHT, where WEIGHT is its relative share of the draws; repeatable. A missing source is silence");
+      "folder of songs, <song>/{vocals,bass,drums,other}.{wav,flac,opus,...} or another layout, or a packed set "
+      "(vqdata "
+      "pack), as DIR or DIR=WEIGHT, where WEIGHT is its relative share of the draws; repeatable. A missing source is "
+      "silence");
   add_set_options(options, "data", "");
   add("validation", po::value<std::vector<std::string>>()->composing(), "folder of songs set aside; repeatable");
   add_set_options(options, "validation", "validation-");
   add("out", po::value<std::string>()->required(),
       "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
       "A run that is there goes on from its checkpoint");
+  add("init", po::value<std::string>()->default_value(""),
+      "model (.safetensors) that a new run begins with, of the same network as the recipe's: for songs of one's own "
+      "(configs/finetune.json)");
   add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add("precision", po::value<std::string>()->default_value("auto"),
       "float32, bfloat16 (linear layers only), or auto: bfloat16 where the machine is fast at it");
   add("mix", po::value<std::string>()->default_value("auto"),
-      "where items are mixed: host, device (all songs are held in its memory), or auto: device with --device cuda, if they "
+      "where items are mixed: host, device (all songs are held in its memory), or auto: device with --device cuda, if "
+      "they "
       "fit in half of its memory");
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
   add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
@@ -189,7 +118,8 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   train.num_threads = values["threads"].as<int>();
   if (train.num_threads < 0) throw Error(ExitCode::kUsage, "--threads: expected 0 or more");
   train.max_minutes = values["max-minutes"].as<double>();
-  train.stop = &g_stop;
+  train.init_model = values["init"].as<std::string>();
+  train.stop = &apps::stop_flag();
 
   std::vector<dataset::WeightedSongs> training;
   std::vector<dataset::Song> validation;
@@ -224,8 +154,7 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   };
   vqvae::train::Trainer trainer(recipe, training, validation, train);
   first_step = trainer.current_step();
-  std::signal(SIGINT, request_stop);
-  std::signal(SIGTERM, request_stop);
+  apps::stop_on_signals();
   const int64_t reached = trainer.run();
   if (!quiet) {
     std::cout << train.out_folder << "/checkpoint.pt: " << reached << " of " << trainer.total_steps() << " steps\n";
@@ -334,7 +263,8 @@ int run(const std::vector<std::string>& arguments) {
   if (arguments[0] == "vqvae") return run_vqvae(rest);
   if (arguments[0] == "export") return run_export(rest);
   if (arguments[0] == "validate") return run_validate(rest);
-  throw Error(ExitCode::kUsage, "unknown command \"" + arguments[0] + "\"; expected vqvae, export or validate");
+  if (arguments[0] == "codes") return apps::run_codes(rest);
+  throw Error(ExitCode::kUsage, "unknown command \"" + arguments[0] + "\"; expected vqvae, export, validate or codes");
 }
 
 }  // namespace

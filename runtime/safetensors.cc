@@ -452,6 +452,11 @@ void SafetensorsWriter::add_i32(const std::string& name, const Shape& shape, std
   if (!values.empty()) std::memcpy(entry.bytes.data(), values.data(), entry.bytes.size());
 }
 
+void SafetensorsWriter::add_u16(const std::string& name, const Shape& shape, std::span<const uint16_t> values) {
+  Entry& entry = add(name, Dtype::kU16, shape, values.size());
+  if (!values.empty()) std::memcpy(entry.bytes.data(), values.data(), entry.bytes.size());
+}
+
 std::vector<std::byte> SafetensorsWriter::bytes() const {
   constexpr std::size_t kAlignment = 64;
   std::vector<const std::pair<const std::string, Entry>*> order;

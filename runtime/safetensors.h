@@ -99,6 +99,7 @@ class SafetensorsWriter {
   void add_f32(const std::string& name, const Shape& shape, std::span<const float> values);
   void add_f16(const std::string& name, const Shape& shape, std::span<const float> values);
   void add_i32(const std::string& name, const Shape& shape, std::span<const int32_t> values);
+  void add_u16(const std::string& name, const Shape& shape, std::span<const uint16_t> values);
 
   std::vector<std::byte> bytes() const;
 

@@ -15,6 +15,7 @@
 
 #include "audio/writer.h"
 #include "dataset/pack.h"
+#include "prior/train/code_set.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
 #include "vqvae/train/train_config.h"
@@ -83,9 +84,12 @@ TEST_F(VqtrainTest, HelpListsEveryOption) {
   const std::pair<const char*, std::vector<const char*>> commands[] = {
       {"vqvae",
        {"--config", "--data", "--validation", "--out", "--device", "--precision", "--threads", "--max-minutes",
-        "--max-seconds", "--mix", "--quiet", "--help"}},
+        "--max-seconds", "--mix", "--init", "--quiet", "--help"}},
       {"export", {"--checkpoint", "--out", "--float32", "--licence", "--description", "--force", "--quiet", "--help"}},
-      {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}}};
+      {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}},
+      {"codes",
+       {"--model", "--data", "--layout", "--split", "--out", "--from", "--variants", "--seed", "--max-seconds",
+        "--threads", "--quiet", "--help"}}};
   for (const auto& [command, options] : commands) {
     const Result result = run(std::string(command) + " --help");
     EXPECT_EQ(result.exit_code, 0);
@@ -122,6 +126,53 @@ TEST_F(VqtrainTest, MissingAndBadFilesExitWith2And3) {
   expect_error("export --checkpoint " + at("none.pt") + " --out " + at("m.safetensors"), 2, HasSubstr("none.pt"));
   expect_error("validate --model " + at("none.safetensors") + " --data " + at("songs"), 4,
                HasSubstr("none.safetensors"));
+}
+
+TEST_F(VqtrainTest, CodesOfEverySetGoToAFolderOfItsOwn) {
+  vqvae::ModelConfig config = vqvae::tiny_config();
+  config.sample_rate_hz = 8000;
+  vqvae::make_model(config, 1).write(at("m.safetensors"));
+  write_stem(at("set/a/bass.wav"), 30000, 1);
+  write_stem(at("other/set/b/drums.wav"), 20000, 2);
+  const std::string command = "codes --model " + at("m.safetensors") + " --data " + at("set/") + " --data " +
+                              at("other/set") + " --variants 2 --threads 1 --out " + at("codes");
+  const Result result = run(command);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("codes/set: 2 songs"), HasSubstr("codes/set-2: 2 songs")));
+  const auto first = prior::train::load_code_set(at("codes/set")),
+             second = prior::train::load_code_set(at("codes/set-2"));
+  ASSERT_EQ(first.songs.size(), 2U);
+  EXPECT_EQ(first.songs[0].name, "a");
+  EXPECT_EQ(first.songs[0].num_frames, (30000 + 255) / 256 + 1);
+  EXPECT_EQ(second.songs[0].name, "b");
+  EXPECT_EQ(run(command + " --quiet").out, "");
+  expect_error(command + " --seed 2", 1, HasSubstr("is there already"));
+  expect_error(command + " --from song", 1, HasSubstr("mixture or stems"));
+  expect_error(command + "/x --variants 0", 1, HasSubstr("variants"));
+  expect_error("codes --model none --data " + at("set") + " --out x", 4, HasSubstr("none"));
+}
+
+TEST_F(VqtrainTest, ARunCanBeginWithAModel) {
+  for (const char* song : {"a", "b"}) {
+    write_stem(at(std::string("songs/") + song + "/bass.wav"), 40000, 1);
+    write_stem(at(std::string("songs/") + song + "/drums.wav"), 40000, 2);
+  }
+  write_recipe("first", 2);
+  write_recipe("next", 1);
+  const std::string data = " --threads 1 --data " + at("songs") + " --out ";
+  ASSERT_EQ(run("vqvae --config " + at("first.json") + data + at("run1")).exit_code, 0);
+  ASSERT_EQ(run("export --checkpoint " + at("run1/checkpoint.pt") + " -o " + at("m.safetensors")).exit_code, 0);
+  const std::string next = "vqvae --config " + at("next.json") + data;
+  const Result result = run(next + at("run2") + " --init " + at("m.safetensors"));
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  // Not the run from random weights.
+  ASSERT_EQ(run(next + at("run3")).exit_code, 0);
+  const auto first_loss = [&](const std::string& folder) {
+    return json::parse(
+        read_bytes(at(folder + "/log.jsonl")).substr(0, read_bytes(at(folder + "/log.jsonl")).find('\n')))["loss"];
+  };
+  EXPECT_NE(first_loss("run2"), first_loss("run3"));
+  expect_error(next + at("run4") + " --init " + at("none.safetensors"), 4, HasSubstr("none.safetensors"));
 }
 
 TEST_F(VqtrainTest, PackedSetsTrainAsFoldersDo) {

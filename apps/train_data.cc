@@ -1,0 +1,101 @@
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include "apps/command.h"
+#include "apps/train_commands.h"
+#include "base/error.h"
+
+namespace vqcodec::apps {
+
+namespace po = boost::program_options;
+
+namespace {
+
+std::atomic<bool> g_stop{false};
+
+void request_stop(int) {
+  if (g_stop.exchange(true)) std::_Exit(130);  // the second Ctrl-C does not wait for the step
+}
+
+// What an option of add_set_options says for folder `index` of `count`; "" if it is not given or is `whole`.
+std::string of_folder(const po::variables_map& values, const std::string& name, size_t index, size_t count,
+                      const std::string& whole) {
+  if (!flag(values, name.c_str())) return {};
+  const auto& given = values[name].as<std::vector<std::string>>();
+  if (given.size() != 1 && given.size() != count) {
+    throw Error(ExitCode::kUsage, "--" + name + ": given " + std::to_string(given.size()) + " times for " +
+                                      std::to_string(count) + " folders; expected once, or once for each");
+  }
+  const std::string& text = given[given.size() == 1 ? 0 : index];
+  return text == whole ? "" : text;
+}
+
+}  // namespace
+
+const std::atomic<bool>& stop_flag() { return g_stop; }
+
+void stop_on_signals() {
+  std::signal(SIGINT, request_stop);
+  std::signal(SIGTERM, request_stop);
+}
+
+DataFolder parse_data(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos) return {text, 1};
+  try {
+    size_t used = 0;
+    const std::string number = text.substr(equals + 1);
+    const double weight = std::stod(number, &used);
+    if (used == number.size() && weight > 0 && std::isfinite(weight)) return {text.substr(0, equals), weight};
+  } catch (const std::exception&) {
+  }
+  throw Error(ExitCode::kUsage, "--data " + text + ": expected DIR or DIR=WEIGHT with a weight above 0");
+}
+
+void add_set_options(po::options_description& options, const std::string& folders, const std::string& prefix) {
+  auto add = options.add_options();
+  add((prefix + "layout").c_str(), po::value<std::vector<std::string>>()->composing(),
+      ("how the songs of --" + folders +
+       " lie: a layout (vqdata layouts lists them), a JSON file, or auto, the first that fits. Once for all of them, "
+       "or "
+       "once for each in their order")
+          .c_str());
+  add((prefix + "split").c_str(), po::value<std::vector<std::string>>()->composing(),
+      ("splits of --" + folders +
+       " whose songs are used, such as train or train,validation, or all. Once for all of them, or once for each in "
+       "their order")
+          .c_str());
+}
+
+std::vector<dataset::Song> load_set(const std::string& path, const po::variables_map& values, const std::string& prefix,
+                                    size_t index, size_t count, dataset::LoadOptions options) {
+  options.layout = of_folder(values, prefix + "layout", index, count, "auto");
+  const std::string splits = of_folder(values, prefix + "split", index, count, "all");
+  for (size_t at = 0; !splits.empty() && at <= splits.size();) {
+    const size_t comma = std::min(splits.find(',', at), splits.size());
+    options.splits.push_back(splits.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return dataset::load_songs(path, options);
+}
+
+dataset::LoadOptions load_options(const vqvae::ModelConfig& model, double max_seconds, Progress& progress, bool quiet) {
+  if (!(max_seconds >= 0 && max_seconds <= 1e6)) {
+    throw Error(ExitCode::kUsage, "--max-seconds: expected 0 to 1000000");
+  }
+  dataset::LoadOptions options;
+  options.sample_rate_hz = model.sample_rate_hz;
+  options.sources = model.sources;
+  options.max_seconds = max_seconds;
+  options.on_progress = [&progress](size_t done, size_t total) {
+    progress.update(static_cast<double>(done), static_cast<double>(total));
+  };
+  options.on_remark = [quiet](const std::string& remark) {
+    if (!quiet) std::cerr << "vqtrain: " << remark << '\n';
+  };
+  return options;
+}
+
+}  // namespace vqcodec::apps
