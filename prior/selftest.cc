@@ -1,6 +1,9 @@
 #include "prior/selftest.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <span>
 
 #include "prior/predictor.h"
@@ -46,10 +49,7 @@ Floats all_magnitudes() {
   for (uint32_t top = 0; top < 512; ++top) {
     for (int i = 0; i < 24; ++i) {
       const auto bits = static_cast<uint32_t>(top << 23 | random.next() >> 41);
-      float value = 0;
-      static_assert(sizeof(value) == sizeof(bits));
-      __builtin_memcpy(&value, &bits, sizeof(value));
-      values.push_back(value);
+      values.push_back(std::bit_cast<float>(bits));
     }
   }
   for (int i = 0; i < 4096; ++i) values.push_back(random.uniform(20));
@@ -208,7 +208,7 @@ std::string of_counts(const SmallPrior& prior) {
   return digest(all);
 }
 
-constexpr const char* kPriorLogits = "?";
+constexpr const char* kPriorLogits = "8c45a4d3aba9e1444dcad2764e0b2b4ba5020baa5211986717be6e0848ee4f87";
 
 }  // namespace
 
@@ -252,25 +252,42 @@ std::vector<SelftestCheck> run_selftest() {
   };
   const SmallPrior prior;
   return {
-      {"exp", of_function(runtime::exp), "?"},
-      {"log", of_function(runtime::log), "?"},
-      {"log10", of_function(runtime::log10), "?"},
-      {"sqrt", of_function(runtime::sqrt), "?"},
-      {"erf", of_function(runtime::erf), "?"},
-      {"gelu", of_function(runtime::gelu), "?"},
-      {"sigmoid", of_function(runtime::sigmoid), "?"},
-      {"linear", of_linear(), "?"},
-      {"layer_norm", of_sizes(layer_norm), "?"},
-      {"softmax", of_sizes(softmax), "?"},
-      {"softmax_weights", of_sizes(softmax_weights), "?"},
-      {"softmax_groups", of_sizes(softmax_groups), "?"},
-      {"depthwise_conv1d", of_sizes(depthwise), "?"},
-      {"nearest", of_sizes(nearest), "?"},
-      {"attention", of_attention(), "?"},
-      {"rotary", of_rotary(), "?"},
+      {"exp", of_function(runtime::exp),
+       "a99b82e0940afc1fe372ea00ec7e60ea066f925919382a6ec8fbca6dd6610cbc"},
+      {"log", of_function(runtime::log),
+       "6ac7d47c235ec543da807d55061f13fbd42050156cad5d7fe1fac314ccf0edd3"},
+      {"log10", of_function(runtime::log10),
+       "c8ea092c6f18b6b889737f7f8cc976083bd893d68b90aa7fc996f4c400dc3c29"},
+      {"sqrt", of_function(runtime::sqrt),
+       "06f0d5dfbb901ce04494570458ae570aa2becbd04294341611bb314cbb2ad369"},
+      {"erf", of_function(runtime::erf),
+       "50047090bc52ac4aa059330ea54a40a33d003d29ea040774ba59bb23af79f840"},
+      {"gelu", of_function(runtime::gelu),
+       "8e74a244f9c4762451b0c4dcf821442bfabc8edf0f5ac01dfc85310d7d07f42f"},
+      {"sigmoid", of_function(runtime::sigmoid),
+       "42e86ef0026f9ba45c94c04212a50d07657b2e4db763f79b80e76371189e79dd"},
+      {"linear", of_linear(),
+       "92bf5c259c01e19693bb79bf6f7d896b3285794c4d2b89c09dd6da13a472eea8"},
+      {"layer_norm", of_sizes(layer_norm),
+       "fbb188b646b7331a445167a1ebdc641bffc615ed81ed64f46be475c3bf4df13a"},
+      {"softmax", of_sizes(softmax),
+       "ffa73dab150cafc54129e836e34556ce065950c3c0c9c40653c2c049a8577903"},
+      {"softmax_weights", of_sizes(softmax_weights),
+       "7df7d4898b22ba23e6d56f3defd7e3adef41404f1204777c86976af66ac24b16"},
+      {"softmax_groups", of_sizes(softmax_groups),
+       "5054865b181bb7724894d6114b5a9298a573516052a5350c70c208359b09f4b9"},
+      {"depthwise_conv1d", of_sizes(depthwise),
+       "d5bacc33a14d8b67388cdbcc7ac505d75973d79e3f8b259c773c6af50e6d6db8"},
+      {"nearest", of_sizes(nearest),
+       "446fca0e59173c19b9bc598b80d39c8336e575b51d9ef0e0557ce2e82176d9a1"},
+      {"attention", of_attention(),
+       "c3ebaad65d074e592f1d646f73443d32c6681532ba4b7c31702439f49a5d032e"},
+      {"rotary", of_rotary(),
+       "1f978598ecdc574e25ddca82886bba220bb3d3e373471736db7368616a99fdbe"},
       {"prior, whole segments", of_full(prior), kPriorLogits},
       {"prior, by steps", of_steps(prior), kPriorLogits},
-      {"prior, counts", of_counts(prior), "?"},
+      {"prior, counts", of_counts(prior),
+       "194379bcbc0e7ab9af8357ee7a83460166d2387b89f9a3633f1206eb7161b2e1"},
   };
 }
 
