@@ -28,4 +28,19 @@ Result<void> build_cdf(std::span<const float> weights, uint32_t total_bits, std:
 // The symbol whose counts hold `target` < cum.back().
 uint32_t find_symbol(std::span<const uint32_t> cum, uint32_t target);
 
+// One symbol of the table that build_cdf() gives, without building it: a coder needs no more, and the table's integer
+// divisions cost more than all else.
+struct SymbolCounts {
+  uint32_t symbol = 0;
+  uint32_t cum = 0;
+  uint32_t freq = 0;
+  bool operator==(const SymbolCounts&) const = default;
+};
+
+// cum[symbol], and cum[symbol + 1] - cum[symbol]. Limits as build_cdf(), and symbol < n; kBadArgument otherwise.
+Result<SymbolCounts> counts_of_symbol(std::span<const float> weights, uint32_t total_bits, uint32_t symbol);
+
+// The symbol whose counts hold `target`. Limits as build_cdf(), and target < 2^total_bits; kBadArgument otherwise.
+Result<SymbolCounts> symbol_at(std::span<const float> weights, uint32_t total_bits, uint32_t target);
+
 }  // namespace vqcodec::codec

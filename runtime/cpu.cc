@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 
 #include "base/error.h"
@@ -10,13 +11,13 @@
 namespace vqcodec::runtime {
 namespace {
 
-constexpr Path kAllPaths[] = {Path::kPortable, Path::kAvx2, Path::kAvx512};
+constexpr Path kAllPaths[] = {Path::kPortable, Path::kAvx2, Path::kAvx512, Path::kNeon};
 
 // Null if this program or this CPU does not have the path.
 const Kernels* find_kernels(Path path) {
   switch (path) {
     case Path::kPortable: return portable_kernels();
-#ifdef VQCODEC_X86_KERNELS
+#if defined(__x86_64__)
     case Path::kAvx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2_kernels() : nullptr;
     case Path::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -24,6 +25,8 @@ const Kernels* find_kernels(Path path) {
                      __builtin_cpu_supports("fma")
                  ? avx512_kernels()
                  : nullptr;
+#elif defined(__aarch64__)
+    case Path::kNeon: return neon_kernels();
 #endif
     default: return nullptr;
   }
@@ -47,7 +50,7 @@ Choice initial_choice() {
   if (asked == nullptr || *asked == '\0') return make_choice(best_path(), "best path");
   for (Path path : kAllPaths)
     if (std::string(asked) == path_name(path)) return make_choice(path, "VQCODEC_CPU");
-  throw Error(ExitCode::kUsage, "VQCODEC_CPU is '" + std::string(asked) + "', expected portable, avx2 or avx512");
+  throw Error(ExitCode::kUsage, "VQCODEC_CPU is '" + std::string(asked) + "', expected portable, avx2, avx512 or neon");
 }
 
 std::atomic<const Choice*>& active() {
@@ -58,17 +61,19 @@ std::atomic<const Choice*>& active() {
 
 }  // namespace
 
+bool can_run(Path path) { return find_kernels(path) != nullptr; }
+
 Path best_path() {
   Path best = Path::kPortable;
-  for (Path path : kAllPaths)
-    if (find_kernels(path) != nullptr) best = path;
+  for (Path path : kBuiltPaths)
+    if (can_run(path)) best = path;
   return best;
 }
 
 Path current_path() { return active().load(std::memory_order_acquire)->path; }
 
 void set_path(Path path) {
-  static Choice choices[3];
+  static Choice choices[std::size(kAllPaths)];
   Choice& choice = choices[static_cast<int>(path)];
   choice = make_choice(path, "set_path");
   active().store(&choice, std::memory_order_release);
@@ -79,6 +84,7 @@ const char* path_name(Path path) {
     case Path::kPortable: return "portable";
     case Path::kAvx2: return "avx2";
     case Path::kAvx512: return "avx512";
+    case Path::kNeon: return "neon";
   }
   return "?";
 }

@@ -28,15 +28,17 @@ struct Kernels {
   void (*log10)(const float* x, int64_t count, float* y);
   void (*sqrt)(const float* x, int64_t count, float* y);
   void (*softmax)(const float* x, int64_t x_stride, int64_t rows, int64_t width, float* y, int64_t y_stride);
+  void (*softmax_weights)(const float* x, int64_t count, float* y);
   void (*softmax_groups)(const float* x, int64_t group_stride, int64_t num_groups, int64_t count, float* y);
   void (*argmin)(const float* x, int64_t x_stride, int64_t rows, int64_t width, uint16_t* index, int64_t index_stride);
   void (*argmax)(const float* x, int64_t x_stride, int64_t rows, int64_t width, uint16_t* index, int64_t index_stride);
 };
 
-// Null where the program was built without the path.
+// Each is there where its path is built: the portable one everywhere, the others for their kind of CPU.
 const Kernels* portable_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
+const Kernels* neon_kernels();
 
 // Those of current_path().
 const Kernels& kernels();

@@ -247,39 +247,51 @@ void layer_norm(const float* x, int64_t x_stride, int64_t rows, int64_t width, c
   }
 }
 
-void softmax(const float* x, int64_t x_stride, int64_t rows, int64_t width, float* y, int64_t y_stride) {
+VQCODEC_INLINE float greatest_of(const float* x, int64_t count) {
   const float minus_infinity = -__builtin_inff();
+  const int64_t whole = count / kVecLanes * kVecLanes;
+  Vec top = set1(minus_infinity);
+  for (int64_t i = 0; i < whole; i += kVecLanes) {
+    const Vec v = load(x + i);
+    top = select(v > top, v, top);
+  }
+  if (whole < count) {
+    const Vec v = load_tail(x + whole, count - whole, minus_infinity);
+    top = select(v > top, v, top);
+  }
+  float lanes[kVecLanes];
+  store(lanes, top);
+  float greatest = lanes[0];
+  for (int i = 1; i < kVecLanes; ++i) greatest = lanes[i] > greatest ? lanes[i] : greatest;
+  return greatest;
+}
+
+// y = exp(x - greatest x); returns the sum.
+VQCODEC_INLINE float exp_below_greatest(const float* x, int64_t count, float* y) {
+  const int64_t whole = count / kVecLanes * kVecLanes;
+  const Vec offset = set1(greatest_of(x, count));
+  Vec sum = set1(0.0f);
+  for (int64_t i = 0; i < whole; i += kVecLanes) {
+    const Vec e = exp_vec(load(x + i) - offset);
+    store(y + i, e);
+    sum = sum + e;
+  }
+  if (whole < count) {  // exp(-inf) = 0 in the padding
+    const Vec e = exp_vec(load_tail(x + whole, count - whole, -__builtin_inff()) - offset);
+    store_tail(y + whole, count - whole, e);
+    sum = sum + e;
+  }
+  return sum_lanes(sum);
+}
+
+void softmax_weights(const float* x, int64_t count, float* y) { exp_below_greatest(x, count, y); }
+
+void softmax(const float* x, int64_t x_stride, int64_t rows, int64_t width, float* y, int64_t y_stride) {
   const int64_t whole = width / kVecLanes * kVecLanes;
   const int64_t rest = width - whole;
   for (int64_t r = 0; r < rows; ++r) {
-    const float* row = x + r * x_stride;
     float* out = y + r * y_stride;
-    Vec top = set1(minus_infinity);
-    for (int64_t i = 0; i < whole; i += kVecLanes) {
-      const Vec v = load(row + i);
-      top = select(v > top, v, top);
-    }
-    if (rest > 0) {
-      const Vec v = load_tail(row + whole, rest, minus_infinity);
-      top = select(v > top, v, top);
-    }
-    float lanes[kVecLanes];
-    store(lanes, top);
-    float greatest = lanes[0];
-    for (int i = 1; i < kVecLanes; ++i) greatest = lanes[i] > greatest ? lanes[i] : greatest;
-    const Vec offset = set1(greatest);
-    Vec sum = set1(0.0f);
-    for (int64_t i = 0; i < whole; i += kVecLanes) {
-      const Vec e = exp_vec(load(row + i) - offset);
-      store(out + i, e);
-      sum = sum + e;
-    }
-    if (rest > 0) {
-      const Vec e = exp_vec(load_tail(row + whole, rest, minus_infinity) - offset);  // exp(-inf) = 0 in the padding
-      store_tail(out + whole, rest, e);
-      sum = sum + e;
-    }
-    const Vec total = set1(sum_lanes(sum));
+    const Vec total = set1(exp_below_greatest(x + r * x_stride, width, out));
     for (int64_t i = 0; i < whole; i += kVecLanes) store(out + i, load(out + i) / total);
     if (rest > 0) store_tail(out + whole, rest, load_tail(out + whole, rest, 0.0f) / total);
   }
@@ -456,8 +468,9 @@ void gemm(const float* x, int64_t x_stride, int64_t rows, int64_t depth, const f
   }
 }
 
-constexpr Kernels kTable = {gemm,         depthwise_conv1d, layer_norm,    map<gelu_vec>,  map<erf_vec>,
-                            map<exp_vec>, map<sigmoid_vec>, map<log_vec>,  map<log10_vec>, map<sqrt>,
-                            softmax,      softmax_groups,   argbest<true>, argbest<false>};
+constexpr Kernels kTable = {
+    gemm,           depthwise_conv1d, layer_norm, map<gelu_vec>, map<erf_vec>,    map<exp_vec>,  map<sigmoid_vec>,
+    map<log_vec>,   map<log10_vec>,   map<sqrt>,  softmax,       softmax_weights, softmax_groups, argbest<true>,
+    argbest<false>};
 
 }  // namespace

@@ -22,7 +22,8 @@ class Linear {
   int64_t in() const { return in_; }
   int64_t out() const { return out_; }
 
-  // x: [rows, in], y: [rows, out] float32, rows x_stride >= in and y_stride >= out floats apart. x and y must not overlap.
+  // x: [rows, in], y: [rows, out] float32, rows x_stride and y_stride >= out floats apart; rows of x may overlap
+  // each other (x_stride < in). x and y must not overlap.
   void forward(const float* x, int64_t x_stride, int64_t rows, float* y, int64_t y_stride, ThreadPool& pool) const;
 
   // y += x W^T + bias: each chain starts from y[r][n] + bias[n] (+ 0 if there is no bias).

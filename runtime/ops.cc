@@ -26,6 +26,8 @@ void softmax(const float* x, int64_t x_stride, int64_t rows, int64_t width, floa
   kernels().softmax(x, x_stride, rows, width, y, y_stride);
 }
 
+void softmax_weights(const float* x, int64_t count, float* y) { kernels().softmax_weights(x, count, y); }
+
 void softmax_groups(const float* x, int64_t group_stride, int64_t num_groups, int64_t count, float* y) {
   kernels().softmax_groups(x, group_stride, num_groups, count, y);
 }

@@ -31,6 +31,10 @@ void sqrt(const float* x, int64_t count, float* y);   // correctly rounded
 // be x. The sum is over 16 lanes (element i in lane i % 16, ascending), then lanes by halves.
 void softmax(const float* x, int64_t x_stride, int64_t rows, int64_t width, float* y, int64_t y_stride);
 
+// y = exp(x - greatest x): softmax without its division, for counts of a coder. The greatest weight is 1, unless a value
+// is NaN or +inf; NaN is never the greatest. count >= 1; y may be x.
+void softmax_weights(const float* x, int64_t count, float* y);
+
 // Softmax over groups: x[g * group_stride + i] over g in [0, num_groups), for every i in [0, count) apart; sums in
 // ascending g. num_groups >= 1; y has x's layout and may be x.
 void softmax_groups(const float* x, int64_t group_stride, int64_t num_groups, int64_t count, float* y);

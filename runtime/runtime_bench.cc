@@ -105,8 +105,8 @@ void bench_path() {
 
 int main() {
   const Path chosen = current_path();
-  for (Path path : {Path::kPortable, Path::kAvx2, Path::kAvx512}) {
-    if (path > best_path() || (std::getenv("VQCODEC_CPU") != nullptr && path != chosen)) continue;
+  for (Path path : kBuiltPaths) {
+    if (!can_run(path) || (std::getenv("VQCODEC_CPU") != nullptr && path != chosen)) continue;
     set_path(path);
     std::printf("%s\n", path_name(path));
     bench_path();

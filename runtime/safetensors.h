@@ -57,6 +57,7 @@ class Safetensors {
 
   std::vector<std::string> tensor_names() const;  // sorted
   bool contains(const std::string& tensor) const { return tensors_.count(tensor) > 0; }
+  const Shape& shape(const std::string& tensor) const { return tensors_.at(tensor).shape; }  // contains(tensor)
 
   // The tensor, marked as used. Throws Error(kModel), naming file, tensor, what was found and what was expected, if it is
   // missing or has another shape or a dtype that is not among `dtypes`.

@@ -74,16 +74,7 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
   if (!std::has_single_bit(static_cast<unsigned>(config.hop_samples))) {
     reader.fail("hop_samples", std::to_string(config.hop_samples), "a power of two");
   }
-  reader.texts("sources", config.sources, 16);
-  std::set<std::string> names(config.sources.begin(), config.sources.end());
-  const bool names_fit = std::ranges::all_of(names, [](const std::string& name) {
-    return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    });
-  });
-  if (names.empty() || names.size() != config.sources.size() || !names_fit) {
-    reader.fail("sources", short_dump(config.sources), "1 to 16 different names of 1 to 32 characters a-z 0-9 _ -");
-  }
+  reader.source_names("sources", config.sources);
   {
     FieldReader encoder(reader.object("encoder"), where + ".encoder");
     int kind = static_cast<int>(config.encoder_kind);
@@ -254,6 +245,19 @@ void FieldReader::texts(const char* key, std::vector<std::string>& value, size_t
                     std::ranges::all_of(*field, [](const json& item) { return item.is_string(); });
   if (!fits) fail(key, short_dump(*field), "a list of at most " + std::to_string(max_count) + " strings");
   value = field->get<std::vector<std::string>>();
+}
+
+void FieldReader::source_names(const char* key, std::vector<std::string>& value) {
+  texts(key, value, 16);
+  const std::set<std::string> names(value.begin(), value.end());
+  const bool names_fit = std::ranges::all_of(names, [](const std::string& name) {
+    return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+  });
+  if (names.empty() || names.size() != value.size() || !names_fit) {
+    fail(key, short_dump(value), "1 to 16 different names of 1 to 32 characters a-z 0-9 _ -");
+  }
 }
 
 const json& FieldReader::object(const char* key) {

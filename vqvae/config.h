@@ -105,6 +105,8 @@ class FieldReader {
   void choice(const char* key, int& value, const std::vector<std::string>& names);
   void integers(const char* key, std::vector<int>& value, int64_t minimum, int64_t maximum, size_t max_count);
   void texts(const char* key, std::vector<std::string>& value, size_t max_count);
+  // 1 to 16 different names of 1 to 32 characters a-z 0-9 _ -; checked when the key is absent, too.
+  void source_names(const char* key, std::vector<std::string>& value);
   // The object under `key`, an empty one when absent.
   const nlohmann::json& object(const char* key);
   // Refuses keys that no call above has read.

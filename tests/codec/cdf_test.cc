@@ -117,5 +117,61 @@ TEST(Cdf, EveryCountFindsItsSymbol) {
   }
 }
 
+// Weights of every kind that the rule tells apart, at sizes around the loops' steps.
+std::vector<std::vector<float>> weights_of_all_kinds() {
+  std::mt19937 random(2);
+  std::exponential_distribution<float> draw;
+  std::vector<std::vector<float>> all = {{1.0F, 0.0F, 5.0F}, {kNan}, {kInfinity, 1.0F}, {1e-40F, 3e-40F, 0.0F}};
+  for (const size_t n : {1U, 2U, 15U, 16U, 17U, 63U, 64U, 65U, 129U, 1000U, 65536U}) {
+    std::vector<float> weights(n);
+    for (float& weight : weights) weight = std::pow(draw(random), 8.0F);
+    all.push_back(weights);
+    float largest = 0.0F;
+    for (const float weight : weights) largest = std::max(largest, weight);
+    for (float& weight : weights) weight /= largest;
+    all.push_back(weights);  // the largest is 1
+    for (size_t i = 0; i < n; i += 3) weights[i] = i % 2 == 0 ? kNan : -1.0F;
+    all.push_back(weights);
+    weights[n / 2] = kInfinity;
+    all.push_back(weights);
+    all.emplace_back(n, 0.0F);
+    all.emplace_back(n, kNan);
+  }
+  return all;
+}
+
+TEST(Cdf, OneSymbolsCountsAreThoseOfTheTable) {
+  for (const auto& weights : weights_of_all_kinds()) {
+    for (const uint32_t total_bits : {20U, 24U}) {
+      std::vector<uint32_t> cum(weights.size() + 1);
+      ASSERT_TRUE(build_cdf(weights, total_bits, cum));
+      const size_t step = weights.size() > 1000 ? 997 : 1;
+      for (size_t symbol = 0; symbol < weights.size(); symbol += step) {
+        const SymbolCounts wanted = {static_cast<uint32_t>(symbol), cum[symbol], cum[symbol + 1] - cum[symbol]};
+        const auto counts = counts_of_symbol(weights, total_bits, wanted.symbol);
+        ASSERT_TRUE(counts.ok());
+        ASSERT_EQ(*counts, wanted) << weights.size();
+        for (const uint32_t target : {wanted.cum, wanted.cum + wanted.freq - 1}) {
+          const auto found = symbol_at(weights, total_bits, target);
+          ASSERT_TRUE(found.ok());
+          ASSERT_EQ(*found, wanted) << weights.size() << " weights, target " << target;
+        }
+      }
+    }
+  }
+}
+
+TEST(Cdf, SymbolsAndTargetsBeyondTheEndAreBadArguments) {
+  const std::vector<float> two(2, 1.0F);
+  EXPECT_FALSE(counts_of_symbol(two, 20, 2).ok());
+  EXPECT_FALSE(counts_of_symbol({}, 20, 0).ok());
+  EXPECT_FALSE(counts_of_symbol(two, 19, 0).ok());
+  EXPECT_FALSE(symbol_at(two, 20, 1U << 20).ok());
+  EXPECT_FALSE(symbol_at(two, 25, 0).ok());
+  EXPECT_FALSE(symbol_at({}, 20, 0).ok());
+  ASSERT_FALSE(symbol_at(two, 20, 1U << 20).ok());
+  EXPECT_EQ(symbol_at(two, 20, 1U << 20).error().code, Errc::kBadArgument);
+}
+
 }  // namespace
 }  // namespace vqcodec::codec

@@ -76,7 +76,7 @@ class Noise {
 class EveryPath : public ::testing::TestWithParam<Path> {
  protected:
   void SetUp() override {
-    if (GetParam() > best_path()) GTEST_SKIP() << "this machine cannot run the path " << path_name(GetParam());
+    if (!can_run(GetParam())) GTEST_SKIP() << "this machine cannot run the path " << path_name(GetParam());
     set_path(GetParam());
   }
   void TearDown() override { set_path(before_); }
@@ -88,6 +88,6 @@ class EveryPath : public ::testing::TestWithParam<Path> {
 inline std::string name_of_path(const ::testing::TestParamInfo<Path>& info) { return path_name(info.param); }
 
 #define VQCODEC_ON_EVERY_PATH(suite) \
-  INSTANTIATE_TEST_SUITE_P(Path, suite, ::testing::Values(Path::kPortable, Path::kAvx2, Path::kAvx512), name_of_path)
+  INSTANTIATE_TEST_SUITE_P(Path, suite, ::testing::ValuesIn(kBuiltPaths), name_of_path)
 
 }  // namespace vqcodec::runtime

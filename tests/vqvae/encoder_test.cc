@@ -59,8 +59,8 @@ TEST_P(EncoderOfKind, ThreadsAndCpuPathsGiveTheSameCodes) {
     EXPECT_EQ(encode(model_, song_, {.segment_frames = 100}, pool), one) << threads << " threads";
   }
   const runtime::Path path = runtime::current_path();
-  for (const auto other : {runtime::Path::kPortable, runtime::Path::kAvx2, runtime::Path::kAvx512}) {
-    if (other > runtime::best_path()) continue;  // not on this CPU
+  for (const auto other : runtime::kBuiltPaths) {
+    if (!runtime::can_run(other)) continue;  // not on this CPU
     runtime::set_path(other);
     EXPECT_EQ(encode(model_, song_, {.segment_frames = 100}, pool_), one) << runtime::path_name(other);
   }

@@ -1,0 +1,150 @@
+#include "prior/predictor.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.h"
+#include "codec/cdf.h"
+#include "codec/code_grid.h"
+#include "codec/range_coder.h"
+#include "runtime/ops.h"
+
+namespace vqcodec::prior {
+
+using runtime::ThreadPool;
+
+namespace {
+
+// Frames of a segment at once: weights are used often while they are in the cache, and memory stays small.
+constexpr int64_t kBlockFrames = 96;
+// Fewer rows are not worth a thread.
+constexpr int64_t kMinRowsPerThread = 4;
+
+[[noreturn]] void fail(const std::string& what) { throw Error(ExitCode::kInternal, "prior: " + what); }
+
+void evaluate_segment(const Model& model, const Segment& segment, size_t index, const VisitLogits& visit,
+                      ThreadPool& pool) {
+  const int kept = segment.num_codebooks;
+  const auto num_frames = static_cast<int64_t>(segment.codes.size()) / kept;
+  Sequence sequence(model, segment.source, kept, segment.context, kBlockFrames);
+  Network network(model);
+  std::vector<Network::Row> rows;
+  for (int64_t begin = 0; begin < num_frames; begin += kBlockFrames) {
+    rows.clear();
+    for (int64_t frame = begin; frame < std::min(begin + kBlockFrames, num_frames); ++frame)
+      rows.push_back({&sequence, frame == 0 ? nullptr : segment.codes.data() + (frame - 1) * kept});
+    network.run_frames(rows, pool);
+    network.run_codes(
+        [&](int64_t row, int codebook, std::span<float> logits) {
+          visit(index, begin + row, codebook, logits);
+          return segment.codes[static_cast<size_t>((begin + row) * kept + codebook)];
+        },
+        pool);
+  }
+}
+
+}  // namespace
+
+void evaluate(const Model& model, std::span<const Segment> segments, const VisitLogits& visit, ThreadPool& pool) {
+  for (const Segment& segment : segments) {
+    check_sequence(model, segment.source, segment.num_codebooks, segment.context);
+    check_codes(model, segment.num_codebooks, segment.codes);
+  }
+  const auto count = static_cast<int64_t>(segments.size());
+  // A grain of all of them leaves the threads to the work within.
+  pool.parallel_for(count, count < pool.size() ? count : 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      evaluate_segment(model, segments[static_cast<size_t>(i)], static_cast<size_t>(i), visit, pool);
+  });
+}
+
+std::vector<std::vector<CodeCounts>> count_codes(const Model& model, std::span<const Segment> segments,
+                                                 uint32_t total_bits, ThreadPool& pool) {
+  if (total_bits < codec::kMinCdfTotalBits || total_bits > codec::kMaxTotalBits)
+    fail("counts of 2^" + std::to_string(total_bits) + ", expected 2^20..2^24");
+  std::vector<std::vector<CodeCounts>> counts;
+  for (const Segment& segment : segments) counts.emplace_back(segment.codes.size());
+  evaluate(
+      model, segments,
+      [&](size_t index, int64_t frame, int codebook, std::span<float> logits) {
+        const Segment& segment = segments[index];
+        const auto at = static_cast<size_t>(frame * segment.num_codebooks + codebook);
+        to_weights(logits);
+        const auto found = codec::counts_of_symbol(logits, total_bits, segment.codes[at]);
+        if (!found.ok()) fail(found.error().message);
+        counts[index][at] = {found->cum, found->freq};
+      },
+      pool);
+  return counts;
+}
+
+void to_weights(std::span<float> logits) {
+  runtime::softmax_weights(logits.data(), static_cast<int64_t>(logits.size()), logits.data());
+}
+
+Stepper::Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, ThreadPool& pool)
+    : model_(std::move(model)), pool_(pool) {
+  for (Row& row : rows) {
+    check_sequence(*model_, row.source, row.num_codebooks, row.context);
+    if (row.num_frames < 0 || row.num_frames > int64_t{codec::kMaxCodesPerStream} / row.num_codebooks) {
+      fail(std::to_string(row.num_frames) + " frames of " + std::to_string(row.num_codebooks) +
+           " codes, expected at most " + std::to_string(codec::kMaxCodesPerStream) + " codes");
+    }
+    State state;
+    if (row.num_frames > 0) {
+      state.sequence = std::make_unique<Sequence>(*model_, row.source, row.num_codebooks, row.context, 1);
+      state.codes.reserve(static_cast<size_t>(row.num_frames * row.num_codebooks));
+      active_.push_back(states_.size());
+    }
+    state.row = std::move(row);
+    states_.push_back(std::move(state));
+  }
+  std::ranges::stable_sort(active_, {}, [&](size_t i) {
+    return std::pair(states_[i].row.source, -states_[i].row.num_codebooks);
+  });
+  for (int i = 0; i < pool.size(); ++i) networks_.emplace_back(*model_);
+}
+
+int64_t Stepper::cache_bytes_per_row(const Model& model) {
+  const Config& config = model.config();
+  return int64_t{config.num_layers} * static_cast<int64_t>(sizeof(float)) *
+         runtime::AttentionCache::num_floats(config.num_heads, config.head_dim(), config.window_frames, 1);
+}
+
+bool Stepper::step(const ChooseCode& choose) {
+  if (active_.empty()) return false;
+  const auto count = static_cast<int64_t>(active_.size());
+  const int64_t num_parts = std::clamp<int64_t>(count / kMinRowsPerThread, 1, pool_.size());
+  // Each thread takes its rows through the whole frame.
+  pool_.parallel_for(num_parts, 1, [&](int64_t first, int64_t last) {
+    for (int64_t part = first; part < last; ++part) {
+      const std::span<const size_t> mine(active_.begin() + part * count / num_parts,
+                                         active_.begin() + (part + 1) * count / num_parts);
+      std::vector<Network::Row> rows;
+      for (const size_t i : mine) {
+        const State& state = states_[i];
+        const auto kept = static_cast<size_t>(state.row.num_codebooks);
+        rows.push_back({state.sequence.get(), frame_ == 0 ? nullptr : state.codes.data() + state.codes.size() - kept});
+      }
+      Network& network = networks_[static_cast<size_t>(part)];
+      network.run_frames(rows, pool_);
+      network.run_codes(
+          [&](int64_t row, int codebook, std::span<float> logits) {
+            const size_t i = mine[static_cast<size_t>(row)];
+            const uint16_t code = choose(static_cast<int64_t>(i), codebook, logits);
+            states_[i].codes.push_back(code);
+            return code;
+          },
+          pool_);
+    }
+  });
+  ++frame_;
+  std::erase_if(active_, [&](size_t i) {
+    if (states_[i].row.num_frames > frame_) return false;
+    states_[i].sequence.reset();
+    return true;
+  });
+  return true;
+}
+
+}  // namespace vqcodec::prior
