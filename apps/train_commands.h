@@ -16,6 +16,7 @@ namespace vqcodec::apps {
 
 // Exit codes. Arguments are those after the command's name.
 int run_codes(const std::vector<std::string>& arguments);
+int run_prior(const std::vector<std::string>& arguments);
 
 // Set by the first Ctrl-C or SIGTERM after stop_on_signals(); the second ends the program at once.
 const std::atomic<bool>& stop_flag();
@@ -26,8 +27,8 @@ struct DataFolder {
   double weight = 1;
 };
 
-// "DIR" or "DIR=WEIGHT". Throws Error(kUsage).
-DataFolder parse_data(const std::string& text);
+// "DIR" or "DIR=WEIGHT" of `option`. Throws Error(kUsage).
+DataFolder parse_data(const std::string& text, const std::string& option);
 
 // The options --<prefix>layout and --<prefix>split of the folders of --<folders>.
 void add_set_options(boost::program_options::options_description& options, const std::string& folders,

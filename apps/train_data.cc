@@ -41,7 +41,7 @@ void stop_on_signals() {
   std::signal(SIGTERM, request_stop);
 }
 
-DataFolder parse_data(const std::string& text) {
+DataFolder parse_data(const std::string& text, const std::string& option) {
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos) return {text, 1};
   try {
@@ -51,7 +51,7 @@ DataFolder parse_data(const std::string& text) {
     if (used == number.size() && weight > 0 && std::isfinite(weight)) return {text.substr(0, equals), weight};
   } catch (const std::exception&) {
   }
-  throw Error(ExitCode::kUsage, "--data " + text + ": expected DIR or DIR=WEIGHT with a weight above 0");
+  throw Error(ExitCode::kUsage, option + " " + text + ": expected DIR or DIR=WEIGHT with a weight above 0");
 }
 
 void add_set_options(po::options_description& options, const std::string& folders, const std::string& prefix) {

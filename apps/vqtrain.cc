@@ -15,6 +15,8 @@
 #include "base/main_guard.h"
 #include "base/progress.h"
 #include "eval/codec_sdr.h"
+#include "prior/model.h"
+#include "prior/train/trainer.h"
 #include "runtime/sha256.h"
 #include "vqvae/train/trainer.h"
 
@@ -37,8 +39,9 @@ Usage: vqtrain <command> [options]
 
 Commands:
   vqvae      train a VQ-VAE from folders of stems, or go on with a run
-  export     write a checkpoint as the safetensors model that vqcodec reads
+  export     write a checkpoint as the safetensors model or prior that vqcodec reads
   validate   encode songs with a model, decode every source from its codes, and print the SDR
+  prior      train a prior from code sets, or go on with a run
   codes      encode songs into code sets, which priors are trained on
 
 "vqtrain <command> --help" lists the options of a command.
@@ -129,7 +132,7 @@ int run_vqvae(const std::vector<std::string>& arguments) {
     options_of_data.measure_loudness = recipe.training.mix.level_by_loudness;
     const auto& data = values["data"].as<std::vector<std::string>>();
     for (size_t i = 0; i < data.size(); ++i) {
-      const DataFolder folder = parse_data(data[i]);
+      const DataFolder folder = parse_data(data[i], "--data");
       training.push_back({load_set(folder.path, values, "", i, data.size(), options_of_data), folder.weight});
     }
     options_of_data.measure_loudness = false;
@@ -178,8 +181,18 @@ int run_export(const std::vector<std::string>& arguments) {
     return 0;
   }
   const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain export --help");
-  const std::string out = values["out"].as<std::string>();
-  vqvae::train::export_checkpoint(values["checkpoint"].as<std::string>(), out,
+  const std::string out = values["out"].as<std::string>(), checkpoint = values["checkpoint"].as<std::string>();
+  if (prior::train::is_prior_checkpoint(checkpoint)) {
+    prior::train::export_checkpoint(checkpoint, out,
+                                    {.half = !flag(values, "float32"),
+                                     .licence = values["licence"].as<std::string>(),
+                                     .description = values["description"].as<std::string>(),
+                                     .force = flag(values, "force")});
+    const auto prior = prior::Model::load(out);
+    if (!flag(values, "quiet")) std::cout << out << ": prior " << runtime::to_hex(prior->id()) << '\n';
+    return 0;
+  }
+  vqvae::train::export_checkpoint(checkpoint, out,
                                   {.half = !flag(values, "float32"),
                                    .licence = values["licence"].as<std::string>(),
                                    .description = values["description"].as<std::string>(),
@@ -264,7 +277,9 @@ int run(const std::vector<std::string>& arguments) {
   if (arguments[0] == "export") return run_export(rest);
   if (arguments[0] == "validate") return run_validate(rest);
   if (arguments[0] == "codes") return apps::run_codes(rest);
-  throw Error(ExitCode::kUsage, "unknown command \"" + arguments[0] + "\"; expected vqvae, export, validate or codes");
+  if (arguments[0] == "prior") return apps::run_prior(rest);
+  throw Error(ExitCode::kUsage,
+              "unknown command \"" + arguments[0] + "\"; expected vqvae, export, validate, codes or prior");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "audio/writer.h"
 #include "dataset/pack.h"
+#include "prior/model.h"
 #include "prior/train/code_set.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
@@ -89,7 +90,10 @@ TEST_F(VqtrainTest, HelpListsEveryOption) {
       {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}},
       {"codes",
        {"--model", "--data", "--layout", "--split", "--out", "--from", "--variants", "--seed", "--max-seconds",
-        "--threads", "--quiet", "--help"}}};
+        "--threads", "--quiet", "--help"}},
+      {"prior",
+       {"--config", "--codes", "--validation", "--model", "--out", "--device", "--threads", "--max-minutes", "--quiet",
+        "--help"}}};
   for (const auto& [command, options] : commands) {
     const Result result = run(std::string(command) + " --help");
     EXPECT_EQ(result.exit_code, 0);
@@ -150,6 +154,35 @@ TEST_F(VqtrainTest, CodesOfEverySetGoToAFolderOfItsOwn) {
   expect_error(command + " --from song", 1, HasSubstr("mixture or stems"));
   expect_error(command + "/x --variants 0", 1, HasSubstr("variants"));
   expect_error("codes --model none --data " + at("set") + " --out x", 4, HasSubstr("none"));
+}
+
+TEST_F(VqtrainTest, APriorIsTrainedResumedAndExported) {
+  vqvae::ModelConfig config = vqvae::tiny_config();
+  config.sample_rate_hz = 8000;
+  vqvae::make_model(config, 1).write(at("m.safetensors"));
+  for (const char* source : {"vocals", "bass", "drums", "other"}) {
+    write_stem(at(std::string("set/a/") + source + ".wav"), 30000, 1);
+  }
+  ASSERT_EQ(run("codes --model " + at("m.safetensors") + " --data " + at("set") + " --threads 1 --out " + at("codes"))
+                .exit_code,
+            0);
+  const json recipe = {{"prior", {{"embedding_dim", 8}, {"width", 16}, {"num_heads", 2}, {"num_layers", 1}}},
+                       {"training", {{"steps", 3}, {"batch_size", 2}, {"crop_frames", 32}, {"log_every", 1}}}};
+  write_bytes(at("p.json"), recipe.dump());
+  const std::string command = "prior --config " + at("p.json") + " --model " + at("m.safetensors") + " --codes " +
+                              at("codes/set") + "=2 --validation " + at("codes/set") + " --threads 1 --out " +
+                              at("run");
+  const Result result = run(command);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("bits_vocals"), HasSubstr("validation: "), HasSubstr("3 of 3 steps")));
+  EXPECT_THAT(run(command).out, HasSubstr("3 of 3 steps"));
+  const Result exported = run("export --checkpoint " + at("run/checkpoint.pt") + " -o " + at("prior.safetensors"));
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_THAT(exported.out, HasSubstr("prior.safetensors: prior "));
+  EXPECT_EQ(prior::Model::load(at("prior.safetensors"))->config().codebook_size, 32);
+  const std::string other = "prior --config " + at("p.json") + " --model " + at("m.safetensors") + " --out " + at("x");
+  expect_error(other + " --codes " + at("none"), 2, HasSubstr("none"));
+  expect_error(other + " --codes " + at("codes/set") + " --device tpu", 1, HasSubstr("cpu or cuda"));
 }
 
 TEST_F(VqtrainTest, ARunCanBeginWithAModel) {

@@ -1,0 +1,87 @@
+// vqtrain prior: a prior from code sets (prior/train/trainer.h).
+#include <chrono>
+#include <iostream>
+
+#include "apps/command.h"
+#include "apps/options.h"
+#include "apps/train_commands.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "prior/train/trainer.h"
+
+namespace vqcodec::apps {
+
+namespace po = boost::program_options;
+namespace train = prior::train;
+
+int run_prior(const std::vector<std::string>& arguments) {
+  po::options_description options("Options of vqtrain prior");
+  auto add = options.add_options();
+  add("config", po::value<std::string>()->required(), "recipe, such as configs/prior.json");
+  add("codes", po::value<std::vector<std::string>>()->required()->composing(),
+      "code set (vqtrain codes), as DIR or DIR=WEIGHT, where WEIGHT is its relative share of the draws; repeatable");
+  add("validation", po::value<std::vector<std::string>>()->composing(), "code set of songs set aside; repeatable");
+  add("model", po::value<std::string>()->required(),
+      "VQ-VAE that the codes are of (.safetensors): the tables begin with its entries");
+  add("out", po::value<std::string>()->required(),
+      "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. A run that is there goes on from its "
+      "checkpoint");
+  add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
+  add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
+  add("quiet", "print nothing but errors");
+  add("help,h", "this text");
+  if (wants_help(arguments)) {
+    std::cout << options << "\nCtrl-C writes a checkpoint and stops; the same command goes on from there. "
+              << "vqtrain export writes the prior.\n\nExample:\n"
+              << "  vqtrain prior --config configs/prior.json --model models/default.safetensors \\\n"
+              << "    --codes codes/composed-1 --codes codes/real=2 --validation codes/rubidium --out runs/prior\n";
+    return 0;
+  }
+  const po::variables_map values = parse_options(arguments, options, {}, "vqtrain prior --help");
+  const bool quiet = flag(values, "quiet");
+  const train::Recipe recipe = train::load_recipe(values["config"].as<std::string>());
+  train::TrainOptions train_options;
+  train_options.out_folder = values["out"].as<std::string>();
+  const std::string device = values["device"].as<std::string>();
+  if (device != "cpu" && device != "cuda") {
+    throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
+  }
+  train_options.use_cuda = device == "cuda";
+  train_options.num_threads = threads(values);
+  train_options.max_minutes = values["max-minutes"].as<double>();
+  train_options.stop = &stop_flag();
+  train_options.model = vqvae::Model::load(values["model"].as<std::string>());
+  std::vector<train::WeightedCodes> training;
+  for (const std::string& text : values["codes"].as<std::vector<std::string>>()) {
+    const DataFolder folder = parse_data(text, "--codes");
+    training.push_back({train::load_code_set(folder.path), folder.weight});
+  }
+  std::vector<train::CodeSet> validation;
+  if (flag(values, "validation")) {
+    for (const std::string& path : values["validation"].as<std::vector<std::string>>()) {
+      validation.push_back(train::load_code_set(path));
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  int64_t first_step = -1;
+  train_options.on_log = [&](int64_t step, int64_t total, const std::string& text) {
+    if (quiet) return;
+    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double left =
+        step > first_step ? elapsed * static_cast<double>(total - step) / static_cast<double>(step - first_step) : 0;
+    std::cout << '[' << step << '/' << total << ", " << format_duration(elapsed) << ", about " << format_duration(left)
+              << " left] " << text << std::endl;
+  };
+  train::Trainer trainer(recipe, std::move(training), std::move(validation), train_options);
+  first_step = trainer.current_step();
+  stop_on_signals();
+  const int64_t reached = trainer.run();
+  if (!quiet) {
+    std::cout << train_options.out_folder << "/checkpoint.pt: " << reached << " of " << trainer.total_steps()
+              << " steps\n";
+  }
+  return 0;
+}
+
+}  // namespace vqcodec::apps
