@@ -79,6 +79,9 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   add("init", po::value<std::string>()->default_value(""),
       "model (.safetensors) that a new run begins with, of the same network as the recipe's: for songs of one's own "
       "(configs/finetune.json)");
+  add("init-separator", po::value<std::string>()->default_value(""),
+      "model (.safetensors) whose masks a new run begins with, and nothing else: other codes for a separator that is "
+      "trained");
   add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add("precision", po::value<std::string>()->default_value("auto"),
       "float32, bfloat16 (linear layers only), or auto: bfloat16 where the machine is fast at it");
@@ -122,6 +125,10 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   if (train.num_threads < 0) throw Error(ExitCode::kUsage, "--threads: expected 0 or more");
   train.max_minutes = values["max-minutes"].as<double>();
   train.init_model = values["init"].as<std::string>();
+  train.init_separator = values["init-separator"].as<std::string>();
+  if (!train.init_model.empty() && !train.init_separator.empty()) {
+    throw Error(ExitCode::kUsage, "--init and --init-separator: give one of them");
+  }
   train.stop = &apps::stop_flag();
 
   std::vector<dataset::WeightedSongs> training;

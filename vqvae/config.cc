@@ -100,6 +100,7 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
     FieldReader noise(object_of_noise, where + ".noise");
     noise.integer("begin_bin", config.noise_begin_bin, 8, config.hop_samples - 8);
     config.noise = StackConfig{.width = 128, .kernel_frames = 5, .dilations = {1, 2}};
+    noise.integer("envelope_dim", config.envelope_dim, 0, 1023);
     if (const json& stack = noise.object("stack"); !stack.empty()) {
       config.noise = parse_stack(stack, where + ".noise.stack");
     }
@@ -114,6 +115,14 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
     quantizer.integer("codebook_size", config.codebook_size, 2, 65536);
     quantizer.integer("code_dim", config.code_dim, 1, 1024);
     quantizer.finish();
+  }
+  if (config.envelope_dim > 0 &&
+      (config.encoder_kind != EncoderKind::kMasks || config.quantizer_kind != QuantizerKind::kResidual)) {
+    reader.fail("noise.envelope_dim", std::to_string(config.envelope_dim), "0 but for masks with residual codes");
+  }
+  if (config.envelope_dim >= config.code_dim) {
+    reader.fail("noise.envelope_dim", std::to_string(config.envelope_dim),
+                "less than quantizer.code_dim, " + std::to_string(config.code_dim));
   }
   reader.finish();
   return config;
@@ -136,7 +145,10 @@ json to_json(const ModelConfig& config) {
                    {"num_codebooks", config.num_codebooks},
                    {"codebook_size", config.codebook_size},
                    {"code_dim", config.code_dim}}}};
-  if (config.noise) object["noise"] = {{"begin_bin", config.noise_begin_bin}, {"stack", stack_json(*config.noise)}};
+  if (config.noise)
+    object["noise"] = {{"begin_bin", config.noise_begin_bin},
+                       {"envelope_dim", config.envelope_dim},
+                       {"stack", stack_json(*config.noise)}};
   return object;
 }
 

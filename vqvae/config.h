@@ -52,6 +52,9 @@ struct ModelConfig {
   // codes do not tell. None = no noise.
   std::optional<StackConfig> noise;
   int noise_begin_bin = 32;  // lowest bin with noise, 8..hop_samples - 8
+  // Whether latents also tell of the levels in the bands of noise by a linear path (masks with residual codes only), and
+  // how many of their code_dim dimensions are set to it before training; 0 = no such path, else below code_dim.
+  int envelope_dim = 0;
 
   QuantizerKind quantizer_kind = QuantizerKind::kResidual;
   int num_codebooks = 8;     // H, 1..32

@@ -142,6 +142,10 @@ struct Decoder::State {
       Output& output = outputs[options.separate ? i : 0];
       const Model::SourceWeights& weights = model->source(static_cast<size_t>(options.sources[i]));
       weights.synthesis_basis.forward(source.values.data(), width, count, spectrum.data(), 2 * hop, pool);
+      if (num_noise_logs > 0 && weights.noise_basis.out() > 0) {
+        weights.noise_basis.forward_add(source.values.data(), width, count, source.noise_logs.data(), num_noise_logs,
+                                        pool);
+      }
       pool.parallel_for(count, 8, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
           float* row = spectrum.data() + t * 2 * hop;

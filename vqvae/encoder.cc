@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "runtime/ops.h"
+#include "vqvae/noise.h"
 #include "vqvae/spectrum.h"
 
 namespace vqcodec::vqvae {
@@ -46,6 +47,8 @@ struct Encoder::State {
   int64_t hop, num_bands;
   size_t num_sources;
   bool masks;
+  std::vector<int> noise_edges;
+  int64_t num_noise_bands;
 
   std::vector<float> samples;  // interleaved, from the start of the next frame
   int64_t num_samples = 0;
@@ -73,6 +76,8 @@ struct Encoder::State {
         num_bands(config.num_bands()),
         num_sources(static_cast<size_t>(config.num_sources())),
         masks(config.encoder_kind == EncoderKind::kMasks),
+        noise_edges(config.noise_band_edges()),
+        num_noise_bands(config.num_noise_bands()),
         spectra(2 * hop),
         encoder(model->encoder(), 0) {
     if (options.num_codebooks == 0) options.num_codebooks = config.num_codebooks;
@@ -233,6 +238,15 @@ struct Encoder::State {
       } else {
         std::fill_n(linear, count * dim, 0.0f);
       }
+      if (model->source(s).envelope_basis.out() > 0) {
+        std::vector<float> levels(static_cast<size_t>(count * 2 * num_noise_bands));
+        pool.parallel_for(count, 8, [&](int64_t begin, int64_t end) {
+          for (int64_t t = begin; t < end; ++t) {
+            band_levels(rows.data() + t * 2 * hop, levels.data() + t * 2 * num_noise_bands);
+          }
+        });
+        model->source(s).envelope_basis.forward_add(levels.data(), 2 * num_noise_bands, count, linear, dim, pool);
+      }
       source.estimate.drop(count);
       source.analysis[0].push(features.data(), count, pool, source.network_latents.data());
       add_linear(source);
@@ -248,6 +262,20 @@ struct Encoder::State {
         out[c * bins + k] = x / std::sqrt(std::sqrt(x * x + kCompressionFloor));
       }
     }
+  }
+
+  // Levels in the bands of noise, natural logarithms of amplitudes: mid and side [2N] -> [2, bands].
+  void band_levels(const float* normalised, float* out) const {
+    for (int64_t c = 0; c < 2; ++c) {
+      for (int64_t band = 0; band < num_noise_bands; ++band) {
+        const int begin = noise_edges[static_cast<size_t>(band)], end = noise_edges[static_cast<size_t>(band) + 1];
+        float sum = 0;
+        for (int k = begin; k < end; ++k) sum += normalised[c * hop + k] * normalised[c * hop + k];
+        out[c * num_noise_bands + band] = sum / static_cast<float>(end - begin) + kLevelFloor;
+      }
+    }
+    runtime::log(out, 2 * num_noise_bands, out);
+    for (int64_t i = 0; i < 2 * num_noise_bands; ++i) out[i] *= 0.5f;
   }
 
   // Moves linear latents onto those of the network that have come.

@@ -51,7 +51,8 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   model->synthesis_.emplace(file, "synthesis", config.synthesis, static_cast<int>(out), 2 * config.num_code_bins,
                             num_sources);
   if (config.noise) {
-    model->noise_.emplace(file, "noise", *config.noise, static_cast<int>(out), 2 * config.num_noise_bands(), num_sources);
+    model->noise_.emplace(file, "noise", *config.noise, static_cast<int>(out), 2 * config.num_noise_bands(),
+                          num_sources);
   }
   const std::vector<float> synthesis_basis = file.floats("synthesis_basis", {num_sources, size, out});
   const int64_t num_codebooks = config.num_codebooks, entries = config.codebook_size * dim;
@@ -60,8 +61,22 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   const auto part = [](const std::vector<float>& all, int64_t index, int64_t length) {
     return std::span<const float>(all).subspan(static_cast<size_t>(index * length), static_cast<size_t>(length));
   };
+  const int64_t num_levels = 2 * config.num_noise_bands();
+  std::vector<float> envelope_basis, envelope_bias, noise_basis, noise_bias;
+  if (config.envelope_dim > 0) {
+    envelope_basis = file.floats("envelope_basis", {num_sources, dim, num_levels});
+    envelope_bias = file.floats("envelope_bias", {num_sources, dim});
+    noise_basis = file.floats("noise_basis", {num_sources, num_levels, out});
+    noise_bias = file.floats("noise_bias", {num_sources, num_levels});
+  }
   for (int64_t s = 0; s < num_sources; ++s) {
     SourceWeights weights;
+    if (!envelope_basis.empty()) {
+      weights.envelope_basis =
+          runtime::Linear(num_levels, dim, part(envelope_basis, s, dim * num_levels), part(envelope_bias, s, dim));
+      weights.noise_basis =
+          runtime::Linear(out, num_levels, part(noise_basis, s, num_levels * out), part(noise_bias, s, num_levels));
+    }
     if (!analysis_basis.empty()) {
       weights.analysis_basis = runtime::Linear(size, dim, part(analysis_basis, s, dim * size), {});
     }

@@ -32,6 +32,8 @@ class Model {
   struct SourceWeights {
     runtime::Linear analysis_basis;            // 2N -> code_dim; empty without a linear path
     runtime::Linear synthesis_basis;           // quantizer_out -> 2N
+    runtime::Linear envelope_basis;            // levels of 2 * noise bands -> code_dim; empty without
+    runtime::Linear noise_basis;               // quantizer_out -> 2 * noise bands; empty without
     std::vector<runtime::Codebook> codebooks;  // [H] (residual)
     std::vector<std::vector<float>> entries;   // [H][m * D]
   };

@@ -15,4 +15,7 @@ inline uint64_t noise_signs(uint64_t source, int64_t frame, uint64_t channel, ui
   return z ^ z >> 31;
 }
 
+// Added to the mean energy of a coefficient, relative to the source's level, before its logarithm: -60 dB.
+inline constexpr float kLevelFloor = 1e-6f;
+
 }  // namespace vqcodec::vqvae

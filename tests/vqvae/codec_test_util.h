@@ -98,11 +98,13 @@ struct KindOfModel {
   EncoderKind encoder;
   QuantizerKind quantizer;
   bool noise = false;
+  int envelope_dim = 0;
   ModelConfig config() const {
     ModelConfig config = tiny_config_of(encoder, quantizer);
     if (noise) {
       config.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 5, .dilations = {1, 2}};
       config.noise_begin_bin = 20;
+      config.envelope_dim = envelope_dim;
     }
     return config;
   }
@@ -113,6 +115,7 @@ inline constexpr KindOfModel kKinds[] = {
     {"DirectResidual", EncoderKind::kDirect, QuantizerKind::kResidual},
     {"DirectGumbel", EncoderKind::kDirect, QuantizerKind::kGumbel},
     {"MasksResidualNoise", EncoderKind::kMasks, QuantizerKind::kResidual, true},
+    {"MasksResidualEnvelope", EncoderKind::kMasks, QuantizerKind::kResidual, true, 3},
 };
 
 }  // namespace vqcodec::vqvae

@@ -61,6 +61,18 @@ TEST(ModelConfig, BandsOfNoiseGrowFromTheFirstBinToTheLast) {
   EXPECT_FALSE(to_json(config).contains("noise"));
 }
 
+TEST(ModelConfig, LevelsInLatentsAreForResidualCodesOfMasks) {
+  const auto error_with = [](const json& more) {
+    json model = {{"noise", {{"envelope_dim", 8}}}};
+    model.update(more);
+    return error_of({{"model", model}});
+  };
+  EXPECT_EQ(error_with(json::object()), "");
+  EXPECT_THAT(error_with({{"encoder", {{"kind", "direct"}}}}), HasSubstr("envelope_dim"));
+  EXPECT_THAT(error_with({{"quantizer", {{"kind", "gumbel"}}}}), HasSubstr("envelope_dim"));
+  EXPECT_THAT(error_with({{"quantizer", {{"code_dim", 8}}}}), HasSubstr("less than quantizer.code_dim, 8"));
+}
+
 TEST(StackConfig, ContextIsTheSumOfHalfKernels) {
   EXPECT_EQ((StackConfig{.kernel_frames = 7, .dilations = {1, 2, 4}}.context_frames()), 3 * 7);
 }
@@ -143,7 +155,7 @@ void visit_fields(const json& object, const json::json_pointer& path,
 }
 
 // What has no default must be there to be tried.
-const json kWithEverything = {{"model", {{"noise", {{"begin_bin", 32}}}}}};
+const json kWithEverything = {{"model", {{"noise", {{"begin_bin", 32}, {"envelope_dim", 4}}}}}};
 
 TEST(Recipe, EveryFieldIsCheckedAndNamed) {
   const json whole = to_json(parse_recipe(kWithEverything, "test", "test.json"));

@@ -279,6 +279,8 @@ TEST(Golden, CodesAndSamplesOfATinyModel) {
        "cd0d8a0346255431eae4411a18b7f63bd6403836794b1d86bfb2d196cd4b4f15"},
       {"49f302d86dbd65c0005f2add1a0014d27cc485acc03303da0f799afdaa8e4b8e",
        "7167085ba824d80ee8d5a19d3220e114488e6902212a3a96996cb94db14bf549"},
+      {"3e178a0383d8e16bc8c61ddc31eedd0538671a5ae85cb5ef4bcb9d3b80dd63e1",
+       "87096a3b2877882953e1d894da71586a85db20ce9ed8caecc5f7a0651012d393"},
   };
   runtime::ThreadPool pool(2);
   for (size_t i = 0; i < std::size(kKinds); ++i) {

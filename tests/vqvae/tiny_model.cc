@@ -110,6 +110,13 @@ runtime::SafetensorsWriter make_model(const ModelConfig& config, uint64_t seed, 
     if (residual) builder.add("analysis_basis", {num_sources, dim, size}, ModelBuilder::level(size));
   }
   builder.add_stack("synthesis", config.synthesis, out, 2 * config.num_code_bins, num_sources);
+  if (config.envelope_dim > 0) {
+    const int64_t levels = 2 * config.num_noise_bands();
+    builder.add("envelope_basis", {num_sources, dim, levels}, ModelBuilder::level(levels));
+    builder.add("envelope_bias", {num_sources, dim}, 0.5F);
+    builder.add("noise_basis", {num_sources, levels, out}, ModelBuilder::level(out));
+    builder.add("noise_bias", {num_sources, levels}, 0.5F);
+  }
   if (config.noise) builder.add_stack("noise", *config.noise, out, 2 * config.num_noise_bands(), num_sources);
   builder.add("synthesis_basis", {num_sources, size, out}, ModelBuilder::level(out));
   // Each codebook is finer than the one before it, as residual ones are.

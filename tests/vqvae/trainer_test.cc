@@ -86,6 +86,17 @@ Recipe small_recipe(EncoderKind encoder, QuantizerKind quantizer) {
   return recipe;
 }
 
+Recipe small_recipe(const KindOfModel& kind) {
+  Recipe recipe = small_recipe(kind.encoder, kind.quantizer);
+  if (!kind.noise) return recipe;
+  recipe.model.noise = kind.config().noise;
+  recipe.model.envelope_dim = kind.envelope_dim;
+  recipe.training.joint_steps -= 2;
+  recipe.training.noise_steps = 2;
+  recipe.training.loss.envelope = 0.1;
+  return recipe;
+}
+
 class TrainerTest : public testing::Test {
  protected:
   TrainOptions options(const std::string& folder) {
@@ -120,7 +131,7 @@ class TrainerTest : public testing::Test {
 class TrainerOfKind : public TrainerTest, public testing::WithParamInterface<KindOfModel> {};
 
 TEST_P(TrainerOfKind, AnInterruptedRunGoesOnWithTheSameLosses) {
-  const Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
+  const Recipe recipe = small_recipe(GetParam());
   std::vector<uint64_t> losses;
   {
     const auto trainer = make(recipe, "whole");
@@ -149,7 +160,7 @@ TEST_P(TrainerOfKind, AnInterruptedRunGoesOnWithTheSameLosses) {
 }
 
 TEST_P(TrainerOfKind, ExportsModelsThatEncodeAndDecode) {
-  const Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
+  const Recipe recipe = small_recipe(GetParam());
   const auto trainer = make(recipe, "run");
   for (int i = 0; i < 10; ++i) trainer->step();
   trainer->save_checkpoint();
@@ -186,9 +197,9 @@ TEST_P(TrainerOfKind, ExportsModelsThatEncodeAndDecode) {
 
 TEST_P(TrainerOfKind, OneBatchOverfits) {
   // Songs as long as a crop, without any change of level or speed: every step has the same item.
-  Recipe recipe = small_recipe(GetParam().encoder, GetParam().quantizer);
+  Recipe recipe = small_recipe(GetParam());
   TrainConfig& t = recipe.training;
-  t.separation_steps = t.unquantized_steps = 0;
+  t.separation_steps = t.unquantized_steps = t.noise_steps = 0;
   const int num_steps = 200;
   t.joint_steps = num_steps;
   t.batch_size = 1;
@@ -377,6 +388,22 @@ TEST_F(TrainerTest, NoiseIsLearnedAloneFromAModel) {
   }
   EXPECT_GT(num_of_noise, 5);
 
+  // The separator alone: codes are fitted anew.
+  TrainOptions from_separator = options("separator");
+  from_separator.init_separator = folder_ / "first.safetensors";
+  Recipe wider = recipe;
+  wider.model.code_dim = 12;
+  wider.training.separation_steps = 0;
+  wider.training.separator_learning_rate_ratio = 0;
+  Trainer fitted(wider, training_, validation_, from_separator);
+  fitted.step();
+  fitted.save_checkpoint();
+  export_bytes("separator");
+  auto wide = runtime::Safetensors::open(folder_ / "export.safetensors");
+  const runtime::Shape head = {2 * 2 * recipe.model.num_bands(), recipe.model.encoder.width};
+  EXPECT_EQ(wide.floats("encoder.head.weight", head), before.floats("encoder.head.weight", head));
+  EXPECT_EQ(wide.floats("codebooks", {2, 3, 32, 12}).size(), 2U * 3 * 32 * 12);
+
   // A model of another network, and none.
   Recipe other = noisy;
   other.model.synthesis.width = 24;
@@ -509,8 +536,9 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
   training_ = {{{test_song("a", 3 * kRate, 4, 1)}, 1.0}};
   validation_ = {test_song("v", 2 * kRate, 4, 20)};
   for (const auto& entry : std::filesystem::directory_iterator(std::string(root) + "/configs")) {
-    // Layouts, splits, and what training data is made of.
-    if (entry.is_directory() || entry.path().filename().string().starts_with("data-")) continue;
+    // Layouts, splits, what training data is made of, and recipes of priors.
+    const std::string file = entry.path().filename().string();
+    if (entry.is_directory() || file.starts_with("data-") || file.starts_with("prior")) continue;
     SCOPED_TRACE(entry.path().string());
     Recipe recipe = load_recipe(entry.path().string());
     const ModelConfig tiny = tiny_config();

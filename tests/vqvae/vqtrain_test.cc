@@ -85,7 +85,7 @@ TEST_F(VqtrainTest, HelpListsEveryOption) {
   const std::pair<const char*, std::vector<const char*>> commands[] = {
       {"vqvae",
        {"--config", "--data", "--validation", "--out", "--device", "--precision", "--threads", "--max-minutes",
-        "--max-seconds", "--mix", "--init", "--quiet", "--help"}},
+        "--max-seconds", "--mix", "--init", "--init-separator", "--quiet", "--help"}},
       {"export", {"--checkpoint", "--out", "--float32", "--licence", "--description", "--force", "--quiet", "--help"}},
       {"validate", {"--model", "--data", "--quality", "--max-seconds", "--threads", "--json", "--quiet", "--help"}},
       {"codes",
@@ -205,6 +205,7 @@ TEST_F(VqtrainTest, ARunCanBeginWithAModel) {
         read_bytes(at(folder + "/log.jsonl")).substr(0, read_bytes(at(folder + "/log.jsonl")).find('\n')))["loss"];
   };
   EXPECT_NE(first_loss("run2"), first_loss("run3"));
+  expect_error(next + at("run4") + " --init a --init-separator b", 1, HasSubstr("one of them"));
   expect_error(next + at("run4") + " --init " + at("none.safetensors"), 4, HasSubstr("none.safetensors"));
 }
 

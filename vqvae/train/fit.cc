@@ -65,6 +65,10 @@ void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitIn
   if (masks) {
     input.on_log("fitting the KLT of " + std::to_string(input.num_batches * training.batch_size) + " items");
     Tensor covariance = torch::zeros({num_sources, size, size}, torch::TensorOptions().device(device));
+    const int64_t num_levels = 2 * model.num_noise_bands(), envelope_dim = model.envelope_dim;
+    Tensor level_sums = torch::zeros({num_sources, num_levels}, covariance.options());
+    Tensor level_products = torch::zeros({num_sources, num_levels, num_levels}, covariance.options());
+    Tensor level_counts = torch::zeros({num_sources, 1}, covariance.options());
     for (int64_t i = 0; i < input.num_batches; ++i) {
       const auto [sources, estimates] = inputs(i);
       for (const Tensor& source : {sources, estimates}) {
@@ -72,12 +76,30 @@ void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitIn
         const Tensor normal = swap_mid_side(torch::where(level > 1e-4, source / level, torch::zeros_like(source)));
         const Tensor rows = normal.transpose(0, 1).flatten(1, 2).flatten(-2);  // [S, B T, 2N]
         covariance.baddbmm_(rows.transpose(1, 2), rows);
+        if (envelope_dim == 0) continue;
+        const Tensor sounds = (level > 1e-4).to(torch::kFloat32).squeeze(-1).squeeze(-1);  // [B, S, 1]
+        const Tensor levels = (network.band_levels(normal) * sounds.unsqueeze(-1)).transpose(0, 1).flatten(1, 2);
+        level_sums += levels.sum(1);
+        level_products.baddbmm_(levels.transpose(1, 2), levels);
+        level_counts += sounds.sum(0) * static_cast<double>(normal.size(2));
       }
     }
+    network.analysis_basis.zero_();
+    network.synthesis_basis.zero_();
+    const int64_t dims = model.code_dim - envelope_dim;
     for (int64_t s = 0; s < num_sources; ++s) {
-      const Tensor top = top_eigenvectors(covariance[s], model.code_dim);
-      network.analysis_basis[s].copy_(top.t());
-      network.synthesis_basis[s].copy_(top);
+      const Tensor top = top_eigenvectors(covariance[s], dims);
+      network.analysis_basis[s].narrow(0, 0, dims).copy_(top.t());
+      network.synthesis_basis[s].narrow(1, 0, dims).copy_(top);
+      if (envelope_dim == 0) continue;
+      const Tensor count = level_counts[s].clamp_min(1), mean = level_sums[s] / count;
+      const Tensor basis =
+          top_eigenvectors(level_products[s] / count - torch::outer(mean, mean), envelope_dim);  // [levels, E]
+      const Tensor told = basis.t() * training.envelope_scale;
+      network.envelope_basis[s].zero_().narrow(0, dims, envelope_dim).copy_(told);
+      network.envelope_bias[s].zero_().narrow(0, dims, envelope_dim).copy_(-torch::mv(told, mean));
+      network.noise_basis[s].zero_().narrow(1, dims, envelope_dim).copy_(basis / training.envelope_scale);
+      network.noise_bias[s].copy_(mean);
     }
   }
   input.on_log("fitting the codebooks by k-means");

@@ -5,6 +5,7 @@
 
 #include "runtime/nearest.h"
 #include "runtime/thread_pool.h"
+#include "vqvae/noise.h"
 
 namespace vqcodec::vqvae::train {
 
@@ -161,7 +162,14 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
     noise = register_module("noise", Stack(*config.noise, config.quantizer_out(), 2 * config.num_noise_bands(),
                                            static_cast<int>(num_sources), true));
     torch::NoGradGuard no_grad;
-    noise->head->bias.fill_(kFirstNoiseLog);
+    if (config.envelope_dim == 0) noise->head->bias.fill_(kFirstNoiseLog);
+  }
+  if (config.envelope_dim > 0) {
+    const int64_t levels = 2 * config.num_noise_bands(), dim = config.code_dim;
+    envelope_basis = register_parameter("envelope_basis", torch::zeros({num_sources, dim, levels}));
+    envelope_bias = register_parameter("envelope_bias", torch::zeros({num_sources, dim}));
+    noise_basis = register_parameter("noise_basis", torch::zeros({num_sources, levels, dim}));
+    noise_bias = register_parameter("noise_bias", torch::full({num_sources, levels}, kFirstNoiseLog));
   }
   synthesis_basis = register_parameter("synthesis_basis", torch::randn({num_sources, 2 * hop, config.quantizer_out()}) *
                                                               (residual ? 0.02 : 0.1));
@@ -248,6 +256,11 @@ Analysis NetworkImpl::analyse(const Tensor& estimates) {
   result.latents = analysis(features);
   if (analysis_basis.defined()) {
     result.latents = result.latents + torch::matmul(normalised.flatten(-2), analysis_basis.transpose(1, 2));
+  }
+  if (envelope_basis.defined()) {
+    const Tensor told =
+        torch::matmul(band_levels(normalised), envelope_basis.transpose(1, 2)) + envelope_bias.unsqueeze(1);
+    result.latents = result.latents + told * (result.scale > 0).to(torch::kFloat32).view({-1, inverse.size(1), 1, 1});
   }
   result.latents = result.latents.to(torch::kFloat32);
   return result;
@@ -376,11 +389,24 @@ Tensor NetworkImpl::decode(const Tensor& values, const Tensor& scale) {
   return swap_mid_side(mid_side);
 }
 
+Tensor NetworkImpl::band_levels(const Tensor& x) const {
+  const std::vector<int> edges = config.noise_band_edges();
+  std::vector<int64_t> widths;
+  for (size_t i = 0; i + 1 < edges.size(); ++i) widths.push_back(edges[i + 1] - edges[i]);
+  std::vector<Tensor> bands;
+  const Tensor squares = x.narrow(-1, edges.front(), edges.back() - edges.front()).square();
+  for (const Tensor& band : squares.split_with_sizes(widths, -1)) bands.push_back(band.mean(-1));
+  return (torch::log(torch::stack(bands, -1) + kLevelFloor) * 0.5).flatten(-2);
+}
+
 Tensor NetworkImpl::noise_amplitudes(const Tensor& values, const Tensor& scale) {
   Tensor logs;
   {
     AutocastRegion region(autocast, values.device());
     logs = noise(values);
+  }
+  if (noise_basis.defined()) {
+    logs = logs + torch::matmul(values, noise_basis.transpose(1, 2)) + noise_bias.unsqueeze(1);
   }
   logs = logs.unflatten(-1, {2, config.num_noise_bands()});
   return logs.clamp(kMinNoiseLog, kMaxNoiseLog).exp() * scale.view({scale.size(0), scale.size(1), 1, 1, 1});

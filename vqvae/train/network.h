@@ -95,6 +95,8 @@ struct NetworkImpl : torch::nn::Module {
   // [B, S, T, quantizer_out] and scale [B, S] -> MDCT of left and right of each source, [B, S, T, 2, N].
   Tensor decode(const Tensor& values, const Tensor& scale);
 
+  // Levels in the bands of noise, natural logarithms of amplitudes: mid and side [..., 2, N] -> [..., 2 * noise bands].
+  Tensor band_levels(const Tensor& normalised_mid_side) const;
   // Amplitude of the noise of each source, in each band of mid and side: [B, S, T, 2, noise bands]. Arguments as decode's.
   Tensor noise_amplitudes(const Tensor& values, const Tensor& scale);
 
@@ -103,10 +105,13 @@ struct NetworkImpl : torch::nn::Module {
 
   const ModelConfig config;
   Stack encoder{nullptr}, analysis{nullptr}, synthesis{nullptr};
-  Stack noise{nullptr};     // only with config.noise
+  Stack noise{nullptr};    // only with config.noise
   Tensor analysis_basis;   // [S, D, 2N]: linear path from MDCT (mid, then side) to latent; residual with masks only
   Tensor synthesis_basis;  // [S, 2N, quantizer_out]: linear path from codes to MDCT (mid, then side)
-  Tensor codebooks;        // [S, H, m, D]; a buffer for residual, a parameter for gumbel
+  // Only with config.envelope_dim: linear path from levels to latent and from codes to levels of noise, [S, D, 2 bands], [S, D],
+  // [S, 2 bands, D], [S, 2 bands].
+  Tensor envelope_basis, envelope_bias, noise_basis, noise_bias;
+  Tensor codebooks;               // [S, H, m, D]; a buffer for residual, a parameter for gumbel
   Tensor code_counts, code_sums;  // moving averages [S, H, m], [S, H, m, D]; residual only
   bool autocast = false;          // linear layers in bfloat16
 

@@ -39,6 +39,7 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   integer("noise_steps", t.noise_steps, 0, 1000000000);
   integer("fit_items", t.fit_items, 1, 100000);
   integer("kmeans_iterations", t.kmeans_iterations, 1, 100);
+  real("envelope_scale", t.envelope_scale, 1e-3, 1e3);
   real("learning_rate", t.learning_rate, 0, 1);
   real("separation_learning_rate", t.separation_learning_rate, 0, 1);
   real("noise_learning_rate", t.noise_learning_rate, 0, 1);

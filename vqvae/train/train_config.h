@@ -23,7 +23,7 @@ struct LossWeights {
   double decoded_mixture = 0;  // error of the sum of all decoded sources relative to the mixture, in dB / 10
   double separation = 0;       // as decoded_sources, of the mask estimates (masks only)
   double commitment = 0;       // mean square of latent minus quantized (residual only)
-  double envelope = 0;         // dB by which levels in the bands of noise differ, with noise_cost; so codes tell of them
+  double envelope = 0;  // dB by which levels in the bands of noise differ, with noise_cost; so codes tell of them
   // One per source, or none for 1 each: in "separation" and "decoded_sources" an error in a bin weighs by whose energy
   // the bin holds. With a weight above 1 a source gets what is in doubt: what it lacks costs more than what leaks into it.
   std::vector<double> source_weights;
@@ -42,6 +42,7 @@ struct TrainConfig {
   int64_t noise_steps = 0;
   int fit_items = 256;                       // items that KLT and k-means are fitted on, 1..100000
   int kmeans_iterations = 8;                 // 1..100
+  double envelope_scale = 2.5;               // of levels in latents, in units of a coefficient's level a neper (8.7 dB)
   double learning_rate = 1e-4;               // Adam, peak of the joint phase
   double separation_learning_rate = 1e-3;    // Adam, peak of the separation phase
   double noise_learning_rate = 1e-3;         // Adam, peak of the noise phase

@@ -432,8 +432,8 @@ struct Trainer::State {
     return result;
   }
 
-  // Begins with the weights of a model, fitted as they are.
-  void load_model(const std::string& path) {
+  // Begins with the weights of a model, fitted as they are, or with those of its separator alone.
+  void load_model(const std::string& path, bool separator_only) {
     if (!fs::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such model");
     auto file = runtime::Safetensors::open(path);
     torch::NoGradGuard no_grad;
@@ -442,9 +442,11 @@ struct Trainer::State {
       target.copy_(torch::tensor(values).view(target.sizes()));
     };
     for (auto& item : network->named_parameters()) {
+      if (separator_only && !item.key().starts_with("encoder.")) continue;
       if (item.key().starts_with("noise.") && !file.contains(item.key())) continue;
       read(item.key(), item.value());
     }
+    if (separator_only) return;
     if (model().quantizer_kind == QuantizerKind::kResidual) {
       read("codebooks", network->codebooks);
       network->code_counts.fill_(1);
@@ -511,7 +513,9 @@ Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>
   if (fs::exists(state_->checkpoint_path())) {
     state_->load_checkpoint();
   } else if (!state_->options.init_model.empty()) {
-    state_->load_model(state_->options.init_model);
+    state_->load_model(state_->options.init_model, false);
+  } else if (!state_->options.init_separator.empty()) {
+    state_->load_model(state_->options.init_separator, true);
   }
   state_->make_device_mixer();
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);

@@ -28,6 +28,7 @@ struct TrainOptions {
   MixPlace mix = MixPlace::kAuto;
   int num_threads = 0;                      // 0 = all cores
   std::string init_model{};                 // model whose weights a new run begins with; "" = none
+  std::string init_separator{};             // model whose masks it begins with, and nothing else; "" = none
   double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
   const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
   // Called with (step, all steps, line of text) every log_every steps and after each validation.
