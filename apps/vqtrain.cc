@@ -77,8 +77,9 @@ int run_vqvae(const std::vector<std::string>& arguments) {
       "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
       "A run that is there goes on from its checkpoint");
   add("init", po::value<std::string>()->default_value(""),
-      "model (.safetensors) that a new run begins with, of the same network as the recipe's: for songs of one's own "
-      "(configs/finetune.json)");
+      "model (.safetensors) that a new run begins with: of the recipe's network, or of any for a recipe that has none, "
+      "such as "
+      "configs/finetune.json for songs of one's own");
   add("init-separator", po::value<std::string>()->default_value(""),
       "model (.safetensors) whose masks a new run begins with, and nothing else: other codes for a separator that is "
       "trained");
@@ -103,8 +104,12 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   }
   const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain vqvae --help");
   const bool quiet = flag(values, "quiet");
-  const vqvae::train::Recipe recipe = vqvae::train::load_recipe(values["config"].as<std::string>());
   vqvae::train::TrainOptions train;
+  train.init_model = values["init"].as<std::string>();
+  std::shared_ptr<const vqvae::Model> init;
+  if (!train.init_model.empty()) init = vqvae::Model::load(train.init_model);
+  const vqvae::train::Recipe recipe =
+      vqvae::train::load_recipe(values["config"].as<std::string>(), init ? &init->config() : nullptr);
   train.out_folder = values["out"].as<std::string>();
   const std::string device = values["device"].as<std::string>();
   if (device != "cpu" && device != "cuda")
@@ -124,7 +129,6 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   train.num_threads = values["threads"].as<int>();
   if (train.num_threads < 0) throw Error(ExitCode::kUsage, "--threads: expected 0 or more");
   train.max_minutes = values["max-minutes"].as<double>();
-  train.init_model = values["init"].as<std::string>();
   train.init_separator = values["init-separator"].as<std::string>();
   if (!train.init_model.empty() && !train.init_separator.empty()) {
     throw Error(ExitCode::kUsage, "--init and --init-separator: give one of them");

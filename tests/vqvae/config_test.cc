@@ -219,6 +219,13 @@ TEST(Recipe, EveryFieldSurvivesWritingAndReading) {
   EXPECT_GT(num_changed, 50);
 }
 
+TEST(Recipe, WithoutANetworkTakesThatOfTheModelItBeginsWith) {
+  const ModelConfig base = parse_model_config({{"hop_samples", 512}}, "base");
+  EXPECT_EQ(train::parse_recipe({{"training", json::object()}}, "r", "r.json", &base).model, base);
+  EXPECT_EQ(train::parse_recipe({{"model", {{"hop_samples", 2048}}}}, "r", "r.json", &base).model.hop_samples, 2048);
+  EXPECT_EQ(train::parse_recipe(json::object(), "r", "r.json").model.hop_samples, 1024);
+}
+
 TEST(Recipe, FilesThatAreNoRecipesAreRefused) {
   TempDir folder;
   EXPECT_ERROR(train::load_recipe(folder / "none.json"), ExitCode::kIo, HasSubstr("none.json"));

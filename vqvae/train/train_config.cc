@@ -81,13 +81,14 @@ void visit_mix(dataset::MixOptions& mix, Real&& real, Boolean&& boolean) {
 
 }  // namespace
 
-Recipe parse_recipe(const json& object, const std::string& name, const std::string& where) {
+Recipe parse_recipe(const json& object, const std::string& name, const std::string& where, const ModelConfig* base) {
   Recipe recipe;
   recipe.name = name;
   FieldReader reader(object, where);
   std::string comment;
   reader.text("comment", comment);
   recipe.model = parse_model_config(reader.object("model"), where + ": model");
+  if (base != nullptr && !object.contains("model")) recipe.model = *base;
   TrainConfig& t = recipe.training;
   FieldReader training(reader.object("training"), where + ": training");
   int64_t seed = 1;
@@ -138,7 +139,7 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   return recipe;
 }
 
-Recipe load_recipe(const std::string& path) {
+Recipe load_recipe(const std::string& path, const ModelConfig* base) {
   std::ifstream file(path);
   if (!file) throw Error(ExitCode::kIo, path + ": cannot be opened; expected a recipe such as configs/default.json");
   json object;
@@ -149,7 +150,7 @@ Recipe load_recipe(const std::string& path) {
   } catch (const std::ios_base::failure&) {
     throw Error(ExitCode::kIo, path + ": cannot be read; expected a recipe such as configs/default.json");
   }
-  return parse_recipe(object, std::filesystem::path(path).stem().string(), path);
+  return parse_recipe(object, std::filesystem::path(path).stem().string(), path, base);
 }
 
 json to_json(const Recipe& recipe) {

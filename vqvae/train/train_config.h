@@ -72,9 +72,11 @@ struct Recipe {
   TrainConfig training;
 };
 
-// Throws Error(kIo) or Error(kBadFile).
-Recipe load_recipe(const std::string& path);
-Recipe parse_recipe(const nlohmann::json& json, const std::string& name, const std::string& where);
+// A recipe without "model" is for the network of `base`, such as that of a model that is trained on; without it for the
+// default one. Throws Error(kIo) or Error(kBadFile).
+Recipe load_recipe(const std::string& path, const ModelConfig* base = nullptr);
+Recipe parse_recipe(const nlohmann::json& json, const std::string& name, const std::string& where,
+                    const ModelConfig* base = nullptr);
 nlohmann::json to_json(const Recipe& recipe);
 
 }  // namespace vqcodec::vqvae::train
