@@ -20,7 +20,7 @@ compile="$cxx"
 
 # All that the self-test needs; sha256_plain.cc stands for runtime/sha256.cc, whose library is not there for Arm.
 sources=(
-  base/atomic_file.cc codec/cdf.cc codec/result.cc vqvae/config.cc
+  base/atomic_file.cc base/interrupt.cc codec/cdf.cc codec/result.cc vqvae/config.cc
   prior/{config,model,network,predictor,random_prior,selftest}.cc
   runtime/{attention,cpu,linear,nearest,ops,rotary,safetensors,thread_pool}.cc
   tests/prior/print_selftest.cc tests/prior/sha256_plain.cc)

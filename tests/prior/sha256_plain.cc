@@ -1,4 +1,5 @@
 // SHA-256 (FIPS 180-4) without a library, for programs that are built for another kind of machine than this one.
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <vector>

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "tests/runtime/runtime_test_util.h"
@@ -239,6 +240,28 @@ TEST_P(OpsOnPath, SoftmaxOfHugeValuesDoesNotOverflow) {
   EXPECT_EQ(y, (std::vector<float>{0.5f, 0.5f, 0.0f, 0.0f}));
   softmax_groups(x.data(), 1, 4, 1, y.data());
   EXPECT_EQ(y, (std::vector<float>{0.5f, 0.5f, 0.0f, 0.0f}));
+}
+
+TEST_P(OpsOnPath, SoftmaxWeightsAreThoseOfSoftmaxBeforeItsDivision) {
+  Noise noise(33);
+  for (int64_t count : kAwkwardSizes) {
+    const std::vector<float> x = noise.values(count, 20.0f);
+    std::vector<float> y(x.size() + 1, 42.0f);
+    softmax_weights(x.data(), count, y.data());
+    const float greatest = *std::max_element(x.begin(), x.end());
+    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_TRUE(same_bits(y[i], one(exp, x[i] - greatest)));
+    EXPECT_EQ(y.back(), 42.0f);
+    std::vector<float> in_place = x;
+    softmax_weights(in_place.data(), count, in_place.data());
+    y.pop_back();
+    EXPECT_TRUE(same_bits(in_place, y));
+  }
+  const std::vector<float> special = {1.0f, kNan, -kInfinity, 3.0f};
+  std::vector<float> y(4);
+  softmax_weights(special.data(), 4, y.data());
+  EXPECT_TRUE(std::isnan(y[1]));
+  EXPECT_EQ(y[2], 0.0f);
+  EXPECT_EQ(y[3], 1.0f);
 }
 
 TEST_P(OpsOnPath, NanInSoftmaxGivesNan) {
