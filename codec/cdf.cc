@@ -111,8 +111,8 @@ Result<SymbolCounts> counts_of_symbol(std::span<const float> weights, uint32_t t
 Result<SymbolCounts> symbol_at(std::span<const float> weights, uint32_t total_bits, uint32_t target) {
   const size_t n = weights.size();
   if (!is_possible(n, total_bits) || target >> total_bits != 0) {
-    return bad_argument("target " + std::to_string(target) + " among " + std::to_string(n) +
-                        " weights and total 2^" + std::to_string(total_bits));
+    return bad_argument("target " + std::to_string(target) + " among " + std::to_string(n) + " weights and total 2^" +
+                        std::to_string(total_bits));
   }
   const Quantiser quantiser(weights);
   const uint64_t sum = quantiser.sum(0, n);

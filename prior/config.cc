@@ -48,8 +48,8 @@ Config parse_config(const json& object, const std::string& where) {
                 "num_layers x window_frames x width of at most 2^23");
   }
   const bool is_hex = config.model_id.size() == 64 && std::ranges::all_of(config.model_id, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+                        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                      });
   if (!is_hex) {
     reader.fail("model_id", json(config.model_id.substr(0, 80)).dump(-1, ' ', false, json::error_handler_t::replace),
                 "64 lower-case hexadecimal digits, the SHA-256 of the model that gave the codes");

@@ -112,8 +112,8 @@ std::shared_ptr<const Model> Model::from_file(Safetensors file) {
     const std::string name = "code." + std::to_string(h);
     const std::vector<float> fc1 = file.floats(name + ".fc1.weight", {frame_width, width + dim});
     CodeHead head;
-    head.from_frame = Linear(width, frame_width, columns(fc1, width + dim, 0, width),
-                             file.floats(name + ".fc1.bias", {frame_width}));
+    head.from_frame =
+        Linear(width, frame_width, columns(fc1, width + dim, 0, width), file.floats(name + ".fc1.bias", {frame_width}));
     head.from_codes = Linear(dim, frame_width, columns(fc1, width + dim, width, width + dim), {});
     head.fc2 = load_linear(file, name + ".fc2", frame_width, dim);
     weights.codes.push_back(std::move(head));

@@ -45,11 +45,11 @@ class Model {
     runtime::Linear fc2;         // (frame_width, D)
   };
   struct Weights {
-    std::vector<float> embedding;         // [S, H, K, D]
-    std::vector<runtime::Linear> logits;  // [S * H], each (D, K) with the code's bias
-    std::vector<float> start, source;     // [S, width]
-    std::vector<float> quality;           // [H, width]
-    runtime::Linear input;                // (H * D, width), no bias
+    std::vector<float> embedding;          // [S, H, K, D]
+    std::vector<runtime::Linear> logits;   // [S * H], each (D, K) with the code's bias
+    std::vector<float> start, source;      // [S, width]
+    std::vector<float> quality;            // [H, width]
+    runtime::Linear input;                 // (H * D, width), no bias
     std::vector<runtime::Linear> context;  // [S], each (lookahead * D, width) with context_present as bias
     std::vector<Layer> layers;
     std::vector<float> norm_weight, norm_bias;  // [width]

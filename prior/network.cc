@@ -163,9 +163,11 @@ void Network::add_context(ThreadPool& pool) {
           for (int h = 0; h < context.num_codebooks; ++h) add(latent, model_.embedding(source, h, codes[h]), dim);
         }
       }
-      model_.weights().context[static_cast<size_t>(source)].forward_add(
-          latents_.data(), num_runs == 1 ? dim : run_frames * dim, runs_[end - 1].end - runs_[begin].begin,
-          x_.data() + runs_[begin].begin * width, width, pool);
+      model_.weights().context[static_cast<size_t>(source)].forward_add(latents_.data(),
+                                                                        num_runs == 1 ? dim : run_frames * dim,
+                                                                        runs_[end - 1].end - runs_[begin].begin,
+                                                                        x_.data() + runs_[begin].begin * width, width,
+                                                                        pool);
     }
   }
 }
@@ -237,8 +239,7 @@ void Network::run_codes(const ChooseCode& choose, ThreadPool& pool) {
       weights.logits[table].forward(query + begin * dim, dim, end - begin, logits, num_codes, pool);
       pool.parallel_for(end - begin, 4, [&](int64_t first, int64_t last) {
         for (int64_t r = first; r < last; ++r) {
-          const uint16_t code =
-              choose(begin + r, h, {logits + r * num_codes, static_cast<size_t>(num_codes)});
+          const uint16_t code = choose(begin + r, h, {logits + r * num_codes, static_cast<size_t>(num_codes)});
           if (code >= num_codes) {
             fail("code " + std::to_string(code) + " chosen, expected below " + std::to_string(num_codes));
           }

@@ -99,9 +99,8 @@ Stepper::Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, Thre
     state.row = std::move(row);
     states_.push_back(std::move(state));
   }
-  std::ranges::stable_sort(active_, {}, [&](size_t i) {
-    return std::pair(states_[i].row.source, -states_[i].row.num_codebooks);
-  });
+  std::ranges::stable_sort(active_, {},
+                           [&](size_t i) { return std::pair(states_[i].row.source, -states_[i].row.num_codebooks); });
   for (int i = 0; i < pool.size(); ++i) networks_.emplace_back(*model_);
 }
 

@@ -49,7 +49,7 @@ class Stepper {
  public:
   struct Row {
     int source = 0;
-    int num_codebooks = 0;  // kept, 1..config.num_codebooks
+    int num_codebooks = 0;   // kept, 1..config.num_codebooks
     int64_t num_frames = 0;  // 0 or more, num_frames x num_codebooks <= codec::kMaxCodesPerStream
     std::vector<Context> context;
   };
@@ -77,8 +77,8 @@ class Stepper {
   };
   std::shared_ptr<const Model> model_;
   runtime::ThreadPool& pool_;
-  std::vector<State> states_;    // as given
-  std::vector<size_t> active_;   // rows that have not ended, by source
+  std::vector<State> states_;      // as given
+  std::vector<size_t> active_;     // rows that have not ended, by source
   std::vector<Network> networks_;  // one a thread
   int64_t frame_ = 0;
 };

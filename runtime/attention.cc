@@ -58,8 +58,8 @@ void AttentionCache::append(const float* keys, const float* values, int64_t stri
     for (int64_t head = 0; head < num_heads_; ++head) {
       const float* const key = keys + f * stride + head * head_dim_;
       const float* const value = values + f * stride + head * head_dim_;
-      float* const key_to = keys_.data() + (head * num_panels_ + slot / kPanelWidth) * head_dim_ * kPanelWidth +
-                            slot % kPanelWidth;
+      float* const key_to =
+          keys_.data() + (head * num_panels_ + slot / kPanelWidth) * head_dim_ * kPanelWidth + slot % kPanelWidth;
       float* const value_to = values_.data() + (head * num_value_columns_ * num_slots + slot) * kPanelWidth;
       for (int64_t d = 0; d < head_dim_; ++d) {
         key_to[d * kPanelWidth] = key[d];
@@ -99,9 +99,9 @@ void AttentionCache::attend_head(int64_t head, const float* queries, int64_t str
   for (int64_t panel = first_panel; panel < end_panel;) {
     const int64_t at = panel % num_panels_;
     const int64_t count = std::min(end_panel - panel, num_panels_ - at);  // up to the end of the ring
-    kernel.gemm(queries, stride, frames, head_dim_,
-                keys_.data() + (head * num_panels_ + at) * head_dim_ * kPanelWidth, head_dim_ * kPanelWidth,
-                zeros_.data(), false, scores.data() + (panel - first_panel) * kPanelWidth, width, count * kPanelWidth);
+    kernel.gemm(queries, stride, frames, head_dim_, keys_.data() + (head * num_panels_ + at) * head_dim_ * kPanelWidth,
+                head_dim_ * kPanelWidth, zeros_.data(), false, scores.data() + (panel - first_panel) * kPanelWidth,
+                width, count * kPanelWidth);
     panel += count;
   }
   for (int64_t f = 0; f < frames; ++f) {
@@ -117,8 +117,8 @@ void AttentionCache::attend_head(int64_t head, const float* queries, int64_t str
     const int64_t slot = frame % num_slots;
     const int64_t count = std::min(end - frame, num_slots - slot);
     kernel.gemm(scores.data() + (frame - base), width, frames, count,
-                values_.data() + (head * num_value_columns_ * num_slots + slot) * kPanelWidth,
-                num_slots * kPanelWidth, frame == begin ? zeros_.data() : nullptr, false, y, y_stride, head_dim_);
+                values_.data() + (head * num_value_columns_ * num_slots + slot) * kPanelWidth, num_slots * kPanelWidth,
+                frame == begin ? zeros_.data() : nullptr, false, y, y_stride, head_dim_);
     frame += count;
   }
 }

@@ -39,7 +39,7 @@ class AttentionCache {
   int64_t head_dim_ = 0;
   int64_t window_frames_ = 0;
   int64_t max_block_frames_ = 0;
-  int64_t num_panels_ = 0;        // of the ring: panels of 32 frames
+  int64_t num_panels_ = 0;         // of the ring: panels of 32 frames
   int64_t num_value_columns_ = 0;  // ceil(head_dim / 32)
   int64_t num_frames_ = 0;
   AlignedFloats keys_;    // [num_heads, num_panels, head_dim, 32]: 32 frames side by side

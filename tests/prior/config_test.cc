@@ -56,9 +56,9 @@ TEST(PriorConfig, ValuesOutOfRangeAreRefusedWithTheRange) {
   const struct {
     const char* key;
     int64_t least, most;
-  } limits[] = {{"num_codebooks", 1, 16},  {"codebook_size", 2, 65536}, {"embedding_dim", 1, 1024},
-                {"width", 8, 2048},        {"num_heads", 1, 64},        {"num_layers", 1, 32},
-                {"mlp_ratio", 1, 8},       {"window_frames", 1, 4096},  {"frame_width", 1, 4096},
+  } limits[] = {{"num_codebooks", 1, 16},   {"codebook_size", 2, 65536}, {"embedding_dim", 1, 1024},
+                {"width", 8, 2048},         {"num_heads", 1, 64},        {"num_layers", 1, 32},
+                {"mlp_ratio", 1, 8},        {"window_frames", 1, 4096},  {"frame_width", 1, 4096},
                 {"lookahead_frames", 1, 64}};
   for (const auto& [key, least, most] : limits) {
     const std::string range = std::to_string(least) + ".." + std::to_string(most);

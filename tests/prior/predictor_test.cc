@@ -191,7 +191,8 @@ VQCODEC_ON_EVERY_PATH(PredictorOnPath);
 std::vector<bool> changed(const std::vector<float>& a, const std::vector<float>& b, int64_t codebook_size) {
   std::vector<bool> result;
   for (size_t at = 0; at < a.size(); at += static_cast<size_t>(codebook_size)) {
-    result.push_back(!std::equal(a.begin() + static_cast<int64_t>(at), a.begin() + static_cast<int64_t>(at) + codebook_size,
+    result.push_back(!std::equal(a.begin() + static_cast<int64_t>(at),
+                                 a.begin() + static_cast<int64_t>(at) + codebook_size,
                                  b.begin() + static_cast<int64_t>(at)));
   }
   return result;

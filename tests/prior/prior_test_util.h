@@ -63,8 +63,8 @@ struct Batch {
   std::vector<Segment> segments;
 
   void add(const Config& config, int source, int num_codebooks, int64_t num_frames, std::vector<Context> context = {}) {
-    codes.push_back(std::make_unique<std::vector<uint16_t>>(
-        random_codes(config, num_frames, num_codebooks, 1000 + codes.size())));
+    codes.push_back(
+        std::make_unique<std::vector<uint16_t>>(random_codes(config, num_frames, num_codebooks, 1000 + codes.size())));
     segments.push_back({source, num_codebooks, *codes.back(), std::move(context)});
   }
 };

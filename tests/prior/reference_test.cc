@@ -14,8 +14,7 @@ using Doubles = std::vector<double>;
 class Reference {
  public:
   explicit Reference(const std::vector<std::byte>& bytes)
-      : file_(runtime::Safetensors::open_memory(bytes, "reference")),
-        config_(load_prior(bytes)->config()) {
+      : file_(runtime::Safetensors::open_memory(bytes, "reference")), config_(load_prior(bytes)->config()) {
     for (const std::string& name : file_.tensor_names()) {
       const std::vector<float> values = file_.floats(name, file_.shape(name));
       tensors_[name] = Doubles(values.begin(), values.end());
@@ -47,7 +46,8 @@ class Reference {
           Doubles sum(at(config_.embedding_dim), 0.0);
           for (size_t h = 0; h < static_cast<size_t>(context.num_codebooks); ++h)
             add(sum, embedding(u, h, context.codes[frame * static_cast<size_t>(context.num_codebooks) + h]));
-          add(row, product(slice("context." + std::to_string(j) + ".weight", u, width * at(config_.embedding_dim)), sum));
+          add(row,
+              product(slice("context." + std::to_string(j) + ".weight", u, width * at(config_.embedding_dim)), sum));
         }
       }
       x.push_back(row);

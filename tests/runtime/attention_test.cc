@@ -16,7 +16,11 @@ using ::testing::HasSubstr;
 // Queries, keys and values side by side, as a layer's product gives them.
 struct Frames {
   Frames(int64_t heads, int64_t dim, int64_t count, uint32_t seed, float scale = 2.0f)
-      : num_heads(heads), head_dim(dim), width(heads * dim), num_frames(count), x(Noise(seed).values(count * 3 * width, scale)) {}
+      : num_heads(heads),
+        head_dim(dim),
+        width(heads * dim),
+        num_frames(count),
+        x(Noise(seed).values(count * 3 * width, scale)) {}
   const float* query(int64_t frame) const { return x.data() + frame * 3 * width; }
   const float* key(int64_t frame) const { return query(frame) + width; }
   const float* value(int64_t frame) const { return query(frame) + 2 * width; }
@@ -58,8 +62,7 @@ std::vector<float> run(const Frames& frames, int64_t window, const std::vector<i
   const int64_t y_stride = frames.width + 3;
   std::vector<float> y(static_cast<std::size_t>(frames.num_frames * y_stride), 42.0f);
   for (int64_t t = 0, i = 0; t < frames.num_frames; ++i) {
-    const int64_t count =
-        std::min(blocks[static_cast<std::size_t>(i) % blocks.size()], frames.num_frames - t);
+    const int64_t count = std::min(blocks[static_cast<std::size_t>(i) % blocks.size()], frames.num_frames - t);
     cache.append(frames.key(t), frames.value(t), 3 * frames.width, count);
     EXPECT_EQ(cache.num_frames(), t + count);
     cache.attend(frames.query(t), 3 * frames.width, count, y.data() + t * y_stride, y_stride, pool);

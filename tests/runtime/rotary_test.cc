@@ -19,7 +19,7 @@ TEST(Rotary, AnglesAreCloseToDouble) {
     positions.push_back(1 << 20);
     for (const int64_t position : positions) {
       rotary.angles(position, cos.data(), sin.data());
-      for (std::size_t i = 0; i < half; i += head_dim > 64 ? 37 : 1) {
+      for (std::size_t i = 0; i<half; i += head_dim> 64 ? 37 : 1) {
         const long double exponent = -2.0L * static_cast<long double>(i) / static_cast<long double>(head_dim);
         const long double angle = static_cast<long double>(position) * std::pow(10000.0L, exponent);
         ASSERT_NEAR(cos[i], static_cast<double>(std::cos(angle)), 1e-7) << head_dim << ", " << position << ", " << i;

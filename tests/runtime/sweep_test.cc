@@ -85,10 +85,11 @@ TEST_P(Sweep, IsWithinItsBoundAndTheSameOnAllPaths) {
         if (path != best_path()) continue;
         for (std::size_t i = 0; i < x.size(); ++i) {
           const double exact = test.reference(static_cast<double>(x[i]));
-          const bool fits = std::isnan(exact) ? std::isnan(y[i])
-                            : std::isinf(static_cast<float>(exact))
-                                ? y[i] == static_cast<float>(exact)
-                                : std::abs(static_cast<double>(y[i]) - exact) <= test.tolerance(static_cast<double>(x[i]), exact);
+          const bool fits =
+              std::isnan(exact) ? std::isnan(y[i])
+              : std::isinf(static_cast<float>(exact))
+                  ? y[i] == static_cast<float>(exact)
+                  : std::abs(static_cast<double>(y[i]) - exact) <= test.tolerance(static_cast<double>(x[i]), exact);
           if (!fits) wrong[static_cast<std::size_t>(block)] = x[i];
         }
       }
@@ -103,9 +104,8 @@ TEST_P(Sweep, IsWithinItsBoundAndTheSameOnAllPaths) {
     }
     if (wanted.empty()) wanted = digests;
     for (std::size_t block = 0; block < digests.size(); ++block) {
-      ASSERT_EQ(digests[block], wanted[block])
-          << test.name << " on " << path_name(path) << " from " << std::hexfloat
-          << arguments(static_cast<int64_t>(block))[0];
+      ASSERT_EQ(digests[block], wanted[block]) << test.name << " on " << path_name(path) << " from " << std::hexfloat
+                                               << arguments(static_cast<int64_t>(block))[0];
     }
   }
 }
