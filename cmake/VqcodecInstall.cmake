@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 # Folders whose libraries others may link. Training and evaluation stay inside.
-set(public_libraries base audio codec runtime vqvae)
+set(public_libraries base audio codec runtime vqvae prior)
 
 foreach(library ${public_libraries})
   install(TARGETS vqcodec_${library} EXPORT vqcodec-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

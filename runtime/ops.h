@@ -22,7 +22,7 @@ void layer_norm(const float* x, int64_t x_stride, int64_t rows, int64_t width, c
 void gelu(const float* x, int64_t count, float* y);  // x (1 + erf(x / sqrt 2)) / 2; absolute error below 2e-7 (1 + |x|)
 void erf(const float* x, int64_t count, float* y);   // absolute error below 4e-7, within [-1, 1]
 void exp(const float* x, int64_t count, float* y);   // relative error below 2e-7 (normal results)
-void sigmoid(const float* x, int64_t count, float* y);  // 1 / (1 + exp(-x)); relative error below 4e-7
+void sigmoid(const float* x, int64_t count, float* y);  // 1 / (1 + exp(-x)); relative error below 4e-7 (normal results)
 void log(const float* x, int64_t count, float* y);  // natural; error below 2e-7 relative; log(0) = -inf, log(-1) = NaN
 void log10(const float* x, int64_t count, float* y);  // log(x) * log10(e); error below 4e-7 relative
 void sqrt(const float* x, int64_t count, float* y);   // correctly rounded

@@ -19,7 +19,7 @@ build_packages=(
   libavcodec-dev libavformat-dev libavutil-dev libebur128-dev libfluidsynth-dev libsndfile1-dev libsoxr-dev
   libboost-program-options-dev libeigen3-dev libkissfft-dev libopus-dev libssl-dev libyaml-cpp-dev libzstd-dev
   nlohmann-json3-dev)
-test_packages=(espeak-ng ffmpeg git libgmock-dev libgtest-dev python3)
+test_packages=(espeak-ng ffmpeg g++-aarch64-linux-gnu git libgmock-dev libgtest-dev python3 qemu-user)
 venv_packages=(python3 python3-venv)  # for torch and museval
 dev_packages=(clang clang-format clang-tidy libclang-rt-dev)
 pack_packages=(dpkg-dev file)

@@ -22,6 +22,8 @@ cpu_has() { grep -qw "$1" /proc/cpuinfo 2>/dev/null; }
 [ -e /dev/nvidia0 ] || allowed_skips+=('.*Cuda.*')    # there is no NVIDIA GPU
 cpu_has avx512vl || allowed_skips+=('.*/avx512')      # the CPU has no AVX-512
 cpu_has avx2 || allowed_skips+=('.*/avx2')            # nor AVX2
+# There is no compiler or no emulator for 64-bit Arm.
+{ command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64; } >/dev/null || allowed_skips+=('Aarch64[.].*')
 git rev-parse --is-inside-work-tree >/dev/null 2>&1 || allowed_skips+=('Tree[.].*') # it is about what git has
 .venv-eval/bin/python -c 'import museval' 2>/dev/null || allowed_skips+=('Museval[.].*') # setup.sh could not install it
 

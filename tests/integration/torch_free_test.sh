@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 status=0
-folders=(apps audio base codec dataset eval runtime tests vqvae)
+folders=(apps audio base codec dataset eval prior runtime tests vqvae)
 may_see='^(apps/vqtrain\.cc|(vqvae|prior)/train/|tests/vqvae/(network|trainer)_test\.cc)'
 
 # Sources that include LibTorch, outside of the folders that may.
