@@ -25,6 +25,7 @@ class AttentionCache {
   static int64_t num_floats(int64_t num_heads, int64_t head_dim, int64_t window_frames, int64_t max_block_frames);
 
   // keys, values: [frames, num_heads * head_dim] float32, rows `stride` floats apart, 1 <= frames <= max_block_frames.
+  // Throws Error(kInternal) if there are more.
   void append(const float* keys, const float* values, int64_t stride, int64_t frames);
 
   // For the last `frames` frames appended: queries and y: [frames, num_heads * head_dim], scores are the plain products

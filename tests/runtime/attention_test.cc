@@ -122,6 +122,9 @@ TEST(Attention, SizesThatCannotBeAreRefused) {
   EXPECT_ERROR(AttentionCache(1, 8, 4, -1), ExitCode::kInternal, HasSubstr("-1 at once"));
   EXPECT_ERROR(AttentionCache(65536, 65536, 65536, 1), ExitCode::kInternal, HasSubstr("65536 heads"));
   EXPECT_ERROR(AttentionCache(256, 256, 65536, 1), ExitCode::kInternal, HasSubstr("256 heads"));
+  const std::vector<float> x(3 * 4);
+  EXPECT_ERROR(AttentionCache(1, 4, 8, 2).append(x.data(), x.data(), 4, 3), ExitCode::kInternal,
+               HasSubstr("3 frames at once, expected at most 2"));
 }
 
 }  // namespace

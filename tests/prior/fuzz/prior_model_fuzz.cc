@@ -38,7 +38,8 @@ void try_bytes(std::span<const std::byte> bytes) {
     static runtime::ThreadPool pool(1);
     const std::vector<uint16_t> codes(static_cast<size_t>(4 * model->config().num_codebooks));
     const prior::Segment segment = {0, model->config().num_codebooks, codes, {}};
-    for (const auto& count : prior::count_codes(*model, {&segment, 1}, 24, pool)[0])
+    const auto counts = prior::count_codes(*model, {&segment, 1}, 24, pool);
+    for (const auto& count : counts[0])
       if (count.freq == 0) std::abort();
   } catch (const Error& error) {
     if (error.code() != ExitCode::kBadFile && error.code() != ExitCode::kModel) std::abort();
