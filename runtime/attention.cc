@@ -53,8 +53,8 @@ AttentionCache::AttentionCache(int64_t num_heads, int64_t head_dim, int64_t wind
 
 void AttentionCache::append(const float* keys, const float* values, int64_t stride, int64_t frames) {
   if (frames > max_block_frames_)
-    throw Error(ExitCode::kInternal, "attention given " + std::to_string(frames) + " frames at once, expected at most " +
-                                         std::to_string(max_block_frames_));
+    throw Error(ExitCode::kInternal, "attention given " + std::to_string(frames) +
+                                         " frames at once, expected at most " + std::to_string(max_block_frames_));
   const int64_t num_slots = num_panels_ * kPanelWidth;
   for (int64_t f = 0; f < frames; ++f) {
     const int64_t slot = (num_frames_ + f) % num_slots;
