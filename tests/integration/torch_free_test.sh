@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 status=0
 folders=(apps audio base codec dataset eval prior runtime tests vqvae)
-may_see='^(apps/vqtrain\.cc|(vqvae|prior)/train/|tests/vqvae/(network|trainer)_test\.cc)'
+may_see='^(apps/vqtrain\.cc|(vqvae|prior)/train/|tests/vqvae/(network|trainer|device_mixer)_test\.cc|tests/prior/train/(network|trainer)_test\.cc)'
 
 # Sources that include LibTorch, outside of the folders that may.
 includes=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"](torch|ATen|c10|caffe2)/' \
@@ -12,7 +12,7 @@ includes=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"](torch|AT
 [ -z "$includes" ] || { printf 'LibTorch outside of train/:\n%s\n' "$includes" && status=1; }
 
 # The way around: a header of train/ which itself includes LibTorch.
-for header in $(grep -lE '#[[:space:]]*include[[:space:]]*<(torch|ATen|c10)/' vqvae/train/*.h); do
+for header in $(grep -lE '#[[:space:]]*include[[:space:]]*<(torch|ATen|c10)/' vqvae/train/*.h prior/train/*.h); do
   users=$(grep -rnF "#include \"$header\"" --include='*.h' --include='*.cc' "${folders[@]}" |
     grep -vE "$may_see" || true)
   [ -z "$users" ] || { printf '%s, which includes LibTorch, outside of train/:\n%s\n' "$header" "$users" && status=1; }
