@@ -25,7 +25,7 @@ namespace {
 
 constexpr const char* kFormat = "vqdata render 1";
 // Another number where the same options give other audio.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr size_t kMaxTextBytes = 16 << 20;
 constexpr size_t kMaxLicenceText = 200;
 constexpr int kFlacLevel = 2;  // writing takes half the time of level 5, for a few percent of size
