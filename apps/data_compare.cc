@@ -80,8 +80,7 @@ std::string set_name(const std::string& root) {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
-void write_excerpts(const std::vector<Song>& songs, const std::string& root, const std::string& out,
-                    int64_t seconds) {
+void write_excerpts(const std::vector<Song>& songs, const std::string& root, const std::string& out, int64_t seconds) {
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw Error(ExitCode::kIo, out + ": cannot be made a folder: " + error.message());
@@ -109,7 +108,9 @@ std::string plot(const std::vector<SourceProfile>& first, const std::vector<Sour
                  const std::vector<std::string>& names) {
   std::vector<eval::Panel> panels;
   for (size_t s = 0; s < first.size(); ++s) {
-    eval::Panel panel{.title = first[s].source, .x_label = "octave, Hz", .y_label = "share of energy, dB",
+    eval::Panel panel{.title = first[s].source,
+                      .x_label = "octave, Hz",
+                      .y_label = "share of energy, dB",
                       .log_x = true};
     int color = 0;
     for (const SourceProfile* profile : {&first[s], &second[s]}) {
@@ -151,7 +152,8 @@ int run_data_compare(const std::vector<std::string>& arguments) {
   const auto& inputs = values["input"].as<std::vector<std::string>>();
   if (inputs.size() != 2) throw Error(ExitCode::kUsage, "expected two sets; see " + command.help_hint());
   const int excerpt_seconds = values["excerpt-seconds"].as<int>();
-  if (excerpt_seconds < 1 || excerpt_seconds > 600) throw Error(ExitCode::kUsage, "--excerpt-seconds: expected 1 to 600");
+  if (excerpt_seconds < 1 || excerpt_seconds > 600)
+    throw Error(ExitCode::kUsage, "--excerpt-seconds: expected 1 to 600");
   const double max_seconds = values["max-seconds"].as<double>();
   if (!(max_seconds >= 0 && max_seconds <= 1e6)) throw Error(ExitCode::kUsage, "--max-seconds: expected 0 to 1000000");
 

@@ -105,8 +105,7 @@ TEST(Loudness, IsThatOfLibebur128) {
     for (size_t i = 0; i < num_frames; ++i) {
       const double t = static_cast<double>(i) / kRenderHz;
       const double swell = t > 9 ? 0 : std::pow(std::sin(std::numbers::pi * t / 9), 2);
-      left[i] = static_cast<float>(0.5 * swell * std::sin(2 * std::numbers::pi * tone_hz * t) +
-                                   1e-4 * random.normal());
+      left[i] = static_cast<float>(0.5 * swell * std::sin(2 * std::numbers::pi * tone_hz * t) + 1e-4 * random.normal());
       right[i] = static_cast<float>(0.1 * swell * random.normal());
       both[2 * i] = left[i];
       both[2 * i + 1] = right[i];
