@@ -75,13 +75,16 @@ int64_t best_start(const Song& song, int64_t seconds) {
   return best;
 }
 
-void write_excerpts(const std::vector<Song>& songs, const std::string& root, const std::string& out,
-                    int64_t seconds) {
+std::string set_name(const std::string& root) {
+  const fs::path path = fs::path(root).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+void write_excerpts(const std::vector<Song>& songs, const std::string& root, const std::string& out, int64_t seconds) {
   std::error_code error;
   fs::create_directories(out, error);
   if (error) throw Error(ExitCode::kIo, out + ": cannot be made a folder: " + error.message());
-  const fs::path path = fs::path(root).lexically_normal();
-  const std::string set = (path.has_filename() ? path : path.parent_path()).filename().string();
+  const std::string set = set_name(root);
   for (const Song& song : songs) {
     const int64_t start = best_start(song, seconds) * song.sample_rate_hz;
     const int64_t count = std::min(seconds * song.sample_rate_hz, song.num_frames - start);
@@ -101,10 +104,13 @@ void write_excerpts(const std::vector<Song>& songs, const std::string& root, con
   }
 }
 
-std::string plot(const std::vector<SourceProfile>& first, const std::vector<SourceProfile>& second) {
+std::string plot(const std::vector<SourceProfile>& first, const std::vector<SourceProfile>& second,
+                 const std::vector<std::string>& names) {
   std::vector<eval::Panel> panels;
   for (size_t s = 0; s < first.size(); ++s) {
-    eval::Panel panel{.title = first[s].source, .x_label = "octave, Hz", .y_label = "share of energy, dB",
+    eval::Panel panel{.title = first[s].source,
+                      .x_label = "octave, Hz",
+                      .y_label = "share of energy, dB",
                       .log_x = true};
     int color = 0;
     for (const SourceProfile* profile : {&first[s], &second[s]}) {
@@ -115,7 +121,7 @@ std::string plot(const std::vector<SourceProfile>& first, const std::vector<Sour
         }
         panel.series.push_back(std::move(series));
       };
-      curve(color == 0 ? "first" : "second", &dataset::Spread::median, false);
+      curve(names[static_cast<size_t>(color)].c_str(), &dataset::Spread::median, false);
       curve("", &dataset::Spread::low, true);
       curve("", &dataset::Spread::high, true);
       ++color;
@@ -146,7 +152,8 @@ int run_data_compare(const std::vector<std::string>& arguments) {
   const auto& inputs = values["input"].as<std::vector<std::string>>();
   if (inputs.size() != 2) throw Error(ExitCode::kUsage, "expected two sets; see " + command.help_hint());
   const int excerpt_seconds = values["excerpt-seconds"].as<int>();
-  if (excerpt_seconds < 1 || excerpt_seconds > 600) throw Error(ExitCode::kUsage, "--excerpt-seconds: expected 1 to 600");
+  if (excerpt_seconds < 1 || excerpt_seconds > 600)
+    throw Error(ExitCode::kUsage, "--excerpt-seconds: expected 1 to 600");
   const double max_seconds = values["max-seconds"].as<double>();
   if (!(max_seconds >= 0 && max_seconds <= 1e6)) throw Error(ExitCode::kUsage, "--max-seconds: expected 0 to 1000000");
 
@@ -160,7 +167,7 @@ int run_data_compare(const std::vector<std::string>& arguments) {
     if (flag(values, "excerpts")) write_excerpts(songs, input, text(values, "excerpts"), excerpt_seconds);
   }
   if (flag(values, "svg")) {
-    const std::string svg = plot(profiles[0], profiles[1]);
+    const std::string svg = plot(profiles[0], profiles[1], {set_name(inputs[0]), set_name(inputs[1])});
     AtomicFile file(text(values, "svg"), /*force=*/true);
     file.write(svg.data(), svg.size());
     file.commit();

@@ -140,6 +140,8 @@ class FlacWriter : public AudioWriter {
     if (flac_ == nullptr) {
       throw Error(ExitCode::kInternal, path + ": libsndfile refuses to write FLAC (" + sf_strerror(nullptr) + ")");
     }
+    double level = options.flac_level / 8.0;
+    sf_command(flac_, SFC_SET_COMPRESSION_LEVEL, &level, sizeof level);
   }
   ~FlacWriter() override {
     if (flac_ != nullptr) sf_close(flac_);

@@ -21,6 +21,7 @@ struct WriterOptions {
   int num_channels = 2;        // in [1, 64]; FLAC up to 8
   SampleFormat sample_format = SampleFormat::kPcm16;
   bool force = false;  // overwrite an existing file
+  int flac_level = 5;  // 0 (fastest) to 8 (smallest), as the flac program's
   // Larger WAV files become RF64. Only a test needs another value.
   uint64_t max_riff_bytes = 0xFFFFFFFF;
 };

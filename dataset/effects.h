@@ -109,6 +109,7 @@ class HalfBand {
   void down(std::span<const float> in, std::span<float> out);  // in twice as long
 
  private:
+  void filter(std::span<const float> samples, std::span<float> out, size_t count) const;
   std::vector<float> taps_;             // of the branch that is no mere delay, [2 * num_side_taps]
   std::vector<float> up_, even_, odd_;  // histories, then the block
 };

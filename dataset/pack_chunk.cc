@@ -16,6 +16,10 @@ namespace vqcodec::dataset {
 
 namespace {
 
+// 1.5 to 1.9 times as fast as libopus's own choice of 9; at 160 kbit/s the error against the PCM of three real stems
+// (vocals, drums, synthesizers; 20, 20 and 33 dB below them with 9) is then 0.1, 0.3 and 2.3 dB larger. 4 and 3 save
+// little more.
+constexpr opus_int32 kOpusComplexity = 5;
 constexpr int kOpusRateHz = 48000;
 constexpr size_t kPacketFrames = 960;
 constexpr size_t kMaxPacketBytes = 1275;  // of 20 ms (RFC 6716)
@@ -149,6 +153,7 @@ void encode_opus(std::span<const int16_t> stem, size_t first, size_t num_frames,
   const std::unique_ptr<OpusEncoder, Free> encoder(opus_encoder_create(kOpusRateHz, 2, OPUS_APPLICATION_AUDIO, &error));
   check_opus(error, "encoder");
   check_opus(opus_encoder_ctl(encoder.get(), OPUS_SET_BITRATE(opus_bps)), "bit rate");
+  check_opus(opus_encoder_ctl(encoder.get(), OPUS_SET_COMPLEXITY(kOpusComplexity)), "complexity");
   opus_int32 delay = 0;
   check_opus(opus_encoder_ctl(encoder.get(), OPUS_GET_LOOKAHEAD(&delay)), "delay");
   const size_t skip = kSettleFrames + static_cast<size_t>(delay);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <complex>
 #include <numbers>
 #include <vector>
 
@@ -119,6 +120,11 @@ std::vector<float> click(const Patch& p, CounterRandom& random, size_t num_frame
   return burst;
 }
 
+// std::complex's own looks for infinities.
+std::complex<double> times(const std::complex<double>& a, const std::complex<double>& b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
 // Adds the oscillators of one note, without its envelope: [out.size()].
 void oscillate(const Patch& p, double pitch_hz, double phase, std::span<float> out) {
   const double top_hz = std::min(15000.0, 8 * p.cutoff_hz * std::exp2(p.envelope_octaves));
@@ -148,25 +154,37 @@ void oscillate(const Patch& p, double pitch_hz, double phase, std::span<float> o
   const auto phase_at = [&](double t) {
     return phase + pitch_hz * (t + p.pitch_drop * p.drop_seconds * (1 - std::exp(-t / p.drop_seconds)));
   };
-  const auto level_at = [&](size_t i, double t) {
+  const auto corner_at = [&](double t) {
+    return p.cutoff_hz * std::exp2(p.envelope_octaves * std::exp(-t / p.filter_decay));
+  };
+  const auto level_at = [&](size_t i, double corner_hz) {
     if (i >= first_sub) return weight[i];
-    const double corner_hz = p.cutoff_hz * std::exp2(p.envelope_octaves * std::exp(-t / p.filter_decay));
     const double ratio = multiple[i] * pitch_hz / corner_hz, squared = ratio * ratio;
     return weight[i] / std::sqrt(1 + (p.num_poles == 2 ? squared * squared : squared * squared * squared * squared));
   };
-  for (size_t i = 0; i < count; ++i) level.at[i] = static_cast<float>(level_at(i, 0));
+  for (size_t i = 0; i < count; ++i) level.at[i] = static_cast<float>(level_at(i, corner_at(0)));
   const auto num_frames = static_cast<int64_t>(out.size());
   for (int64_t begin = 0; begin < num_frames; begin += kStepFrames) {
     const double t = static_cast<double>(begin) / kRateHz, next = static_cast<double>(begin + kStepFrames) / kRateHz;
     const double from = phase_at(t), step = (phase_at(next) - from) / kStepFrames;
+    const double corner_hz = corner_at(next);
+    // Half the fundamental's angles once, and those of the others by multiplying: e^(i k x) = e^(i (k - j) x) e^(i j x).
+    using Point = std::complex<double>;
+    const Point half = std::polar(1.0, std::numbers::pi * std::fmod(from, 2.0));
+    const Point half_turn = std::polar(1.0, std::numbers::pi * step);
+    Point angle = 1, turn = 1;
+    double reached = 0;
     for (size_t i = 0; i < count; ++i) {
-      const double angle = 2 * std::numbers::pi * std::fmod(multiple[i] * from, 1.0);
-      const double turn = 2 * std::numbers::pi * multiple[i] * step;
-      sine.at[i] = static_cast<float>(std::sin(angle));
-      cosine.at[i] = static_cast<float>(std::cos(angle));
-      turn_sine.at[i] = static_cast<float>(std::sin(turn));
-      turn_cosine.at[i] = static_cast<float>(std::cos(turn));
-      const auto target = static_cast<float>(level_at(i, next));
+      if (multiple[i] < reached) angle = turn = 1, reached = 0;  // the sub-oscillator
+      for (; reached < multiple[i]; reached += 0.5) {
+        angle = times(angle, half);
+        turn = times(turn, half_turn);
+      }
+      sine.at[i] = static_cast<float>(angle.imag());
+      cosine.at[i] = static_cast<float>(angle.real());
+      turn_sine.at[i] = static_cast<float>(turn.imag());
+      turn_cosine.at[i] = static_cast<float>(turn.real());
+      const auto target = static_cast<float>(level_at(i, corner_hz));
       level_step.at[i] = (target - level.at[i]) / kStepFrames;
     }
     for (int64_t j = begin; j < std::min(num_frames, begin + kStepFrames); ++j) {

@@ -240,7 +240,11 @@ constexpr int kPulseSize = 1024;
 constexpr int kNoiseSize = 512, kNoiseHop = 128;
 constexpr float kNoiseWindowPower = 1.5f;  // sum of squared Hann windows, a quarter of their length apart
 
-// Complex Fourier transforms of a power of two, without scaling (Stockham's order: no bit reversal).
+constexpr int kNumLanes = 4;
+using Lanes = float __attribute__((vector_size(sizeof(float) * kNumLanes)));
+
+// Complex Fourier transforms of a power of two, without scaling (Stockham's order: no bit reversal), four signals at
+// once, a lane each.
 class Fft {
  public:
   explicit Fft(int size) : size_(size), cosines_(size / 2), sines_(size / 2), other_re_(size), other_im_(size) {
@@ -251,19 +255,19 @@ class Fft {
   }
 
   // In place; the inverse is the same with re and im exchanged.
-  void transform(std::vector<float>& re, std::vector<float>& im) {
+  void transform(std::vector<Lanes>& re, std::vector<Lanes>& im) {
     for (int n = size_, s = 1; n > 1; n /= 2, s *= 2) {
       const int m = n / 2;
       for (int p = 0; p < m; ++p) {
         const float c = cosines_[p * s], d = -sines_[p * s];
-        const float* a_re = &re[s * p];
-        const float* a_im = &im[s * p];
-        const float* b_re = &re[s * (p + m)];
-        const float* b_im = &im[s * (p + m)];
-        float* sum_re = &other_re_[s * 2 * p];
-        float* sum_im = &other_im_[s * 2 * p];
+        const Lanes* a_re = &re[s * p];
+        const Lanes* a_im = &im[s * p];
+        const Lanes* b_re = &re[s * (p + m)];
+        const Lanes* b_im = &im[s * (p + m)];
+        Lanes* sum_re = &other_re_[s * 2 * p];
+        Lanes* sum_im = &other_im_[s * 2 * p];
         for (int q = 0; q < s; ++q) {
-          const float x = a_re[q] - b_re[q], y = a_im[q] - b_im[q];
+          const Lanes x = a_re[q] - b_re[q], y = a_im[q] - b_im[q];
           sum_re[q] = a_re[q] + b_re[q];
           sum_im[q] = a_im[q] + b_im[q];
           sum_re[s + q] = x * c - y * d;
@@ -277,7 +281,8 @@ class Fft {
 
  private:
   int size_;
-  std::vector<float> cosines_, sines_, other_re_, other_im_;
+  std::vector<float> cosines_, sines_;
+  std::vector<Lanes> other_re_, other_im_;
 };
 
 // Where each bin of a transform lies between the points of an envelope.
@@ -306,18 +311,21 @@ struct Moment {  // what a track is at one time
 
 }  // namespace
 
+// Pulses and blocks of noise wait until all lanes are full: two a lane, one as the real and one as the imaginary part.
 struct VoiceSynthesizer::Plan {
+  static constexpr int kNumWaiting = 2 * kNumLanes;
   Fft pulse_fft{kPulseSize}, noise_fft{kNoiseSize};
-  std::vector<float> re, im, noise_re, noise_im;
+  std::vector<Lanes> re, im, noise_re, noise_im;
   std::array<float, 256> phase_cosines, phase_sines;
   std::array<float, kNoiseSize> window;
   struct Pulse {
-    std::vector<float> log_amplitude = std::vector<float>(kPulseSize / 2 + 1);
     int64_t sample = 0;
     float fraction = 0, scale = 0;
   };
-  std::array<Pulse, 2> pulses;
+  std::array<Pulse, kNumWaiting> pulses;
   int num_pulses = 0;
+  std::array<int64_t, kNumLanes> noise_samples;  // of the first of a lane's two blocks
+  int num_noise_lanes = 0;
 
   Plan() : re(kPulseSize), im(kPulseSize), noise_re(kNoiseSize), noise_im(kNoiseSize) {
     for (size_t i = 0; i < phase_cosines.size(); ++i) {
@@ -329,16 +337,26 @@ struct VoiceSynthesizer::Plan {
     }
   }
 
-  // Two pulses at once, as the real and the imaginary part of one transform.
+  // `log_amplitude(k)` is ln of the amplitude of bin k, [kPulseSize / 2 + 1].
+  template <typename F>
+  void add_pulse(const Pulse& pulse, const F& log_amplitude, std::span<float> out) {
+    std::vector<Lanes>& part = num_pulses % 2 == 0 ? re : im;
+    const int lane = num_pulses / 2;
+    for (int k = 0; k <= kPulseSize / 2; ++k) {
+      part[k][lane] = part[(kPulseSize - k) % kPulseSize][lane] = log_amplitude(k);
+    }
+    pulses[num_pulses++] = pulse;
+    if (num_pulses == kNumWaiting) flush_pulses(out);
+  }
+
   void flush_pulses(std::span<float> out) {
     if (num_pulses == 0) return;
-    if (num_pulses == 1) pulses[1].scale = 0;
     constexpr int kHalf = kPulseSize / 2;
-    // ln amplitude to cepstrum; twice its causal half is that of the minimum phase.
-    for (int k = 0; k <= kHalf; ++k) {
-      re[k] = re[(kPulseSize - k) % kPulseSize] = pulses[0].log_amplitude[k];
-      im[k] = im[(kPulseSize - k) % kPulseSize] = pulses[1].log_amplitude[k];
+    for (int empty = num_pulses; empty < kNumWaiting; ++empty) {
+      pulses[empty] = {};
+      for (Lanes& value : empty % 2 == 0 ? re : im) value[empty / 2] = 0;
     }
+    // ln amplitude to cepstrum; twice its causal half is that of the minimum phase.
     pulse_fft.transform(im, re);
     for (int k = 0; k < kPulseSize; ++k) {
       const float fold = (k == 0 || k == kHalf ? 1.0f : k < kHalf ? 2.0f : 0.0f) / kPulseSize;
@@ -349,29 +367,49 @@ struct VoiceSynthesizer::Plan {
     for (int k = 0; k <= kHalf; ++k) {
       const int mirror = (kPulseSize - k) % kPulseSize;
       // The transforms of the real and of the imaginary part.
-      const float a_re = 0.5f * (re[k] + re[mirror]), a_im = 0.5f * (im[k] - im[mirror]);
-      const float b_re = 0.5f * (im[k] + im[mirror]), b_im = 0.5f * (re[mirror] - re[k]);
+      const Lanes a_re = 0.5f * (re[k] + re[mirror]), a_im = 0.5f * (im[k] - im[mirror]);
+      const Lanes b_re = 0.5f * (im[k] + im[mirror]), b_im = 0.5f * (re[mirror] - re[k]);
       const float omega = -2 * std::numbers::pi_v<float> * static_cast<float>(k) / kPulseSize;
-      const float a = std::exp(a_re) * pulses[0].scale, a_phase = a_im + omega * pulses[0].fraction;
-      const float b = std::exp(b_re) * pulses[1].scale, b_phase = b_im + omega * pulses[1].fraction;
       const bool is_real = k == 0 || k == kHalf;
-      const float x_re = a * std::cos(a_phase), x_im = is_real ? 0.0f : a * std::sin(a_phase);
-      const float y_re = b * std::cos(b_phase), y_im = is_real ? 0.0f : b * std::sin(b_phase);
-      re[k] = x_re - y_im;
-      im[k] = x_im + y_re;
-      if (!is_real) {
-        re[mirror] = x_re + y_im;
-        im[mirror] = y_re - x_im;
+      for (int lane = 0; 2 * lane < num_pulses; ++lane) {
+        const Pulse &first = pulses[2 * lane], &second = pulses[2 * lane + 1];
+        const float a = std::exp(a_re[lane]) * first.scale, a_phase = a_im[lane] + omega * first.fraction;
+        const float b = std::exp(b_re[lane]) * second.scale, b_phase = b_im[lane] + omega * second.fraction;
+        const float x_re = a * std::cos(a_phase), x_im = is_real ? 0.0f : a * std::sin(a_phase);
+        const float y_re = b * std::cos(b_phase), y_im = is_real ? 0.0f : b * std::sin(b_phase);
+        re[k][lane] = x_re - y_im;
+        im[k][lane] = x_im + y_re;
+        if (is_real) continue;
+        re[mirror][lane] = x_re + y_im;
+        im[mirror][lane] = y_re - x_im;
       }
     }
     pulse_fft.transform(im, re);
     for (int which = 0; which < num_pulses; ++which) {
-      const std::vector<float>& response = which == 0 ? re : im;
+      const std::vector<Lanes>& response = which % 2 == 0 ? re : im;
       const int64_t at = pulses[which].sample;
       const int64_t count = std::min<int64_t>(kPulseSize, static_cast<int64_t>(out.size()) - at);
-      for (int64_t i = 0; i < count; ++i) out[at + i] += response[i] * (1.0f / kPulseSize);
+      for (int64_t i = 0; i < count; ++i) out[at + i] += response[i][which / 2] * (1.0f / kPulseSize);
     }
     num_pulses = 0;
+  }
+
+  // Two blocks a lane; bins that are in no lane are 0 from flush to flush.
+  void flush_noise(std::span<float> out) {
+    if (num_noise_lanes == 0) return;
+    noise_fft.transform(noise_im, noise_re);
+    const float scale = 1 / std::sqrt(kNoiseWindowPower * kNoiseSize);
+    const auto num_samples = static_cast<int64_t>(out.size());
+    for (int which = 0; which < 2 * num_noise_lanes; ++which) {
+      const std::vector<Lanes>& block = which % 2 == 0 ? noise_re : noise_im;
+      const int64_t begin = noise_samples[which / 2] + which % 2 * kNoiseHop;
+      for (int64_t i = std::max<int64_t>(0, -begin); i < kNoiseSize && begin + i < num_samples; ++i) {
+        out[begin + i] += scale * window[i] * block[i][which / 2];
+      }
+    }
+    std::ranges::fill(noise_re, Lanes{});
+    std::ranges::fill(noise_im, Lanes{});
+    num_noise_lanes = 0;
   }
 };
 
@@ -416,20 +454,19 @@ void VoiceSynthesizer::synthesize(const VoiceTrack& track, double formant_ratio,
       const float periodic = 1 - mix(a.noise_share[i], b.noise_share[i], share);
       half_log[i] = 0.5f * (mix(a.log_power[i], b.log_power[i], share) + std::log(std::max(periodic, 1e-4f)));
     }
-    Plan::Pulse& pulse = plan.pulses[plan.num_pulses++];
-    for (size_t k = 0; k < pulse.log_amplitude.size(); ++k) {
-      const int i = pulse_map.point[k];
-      pulse.log_amplitude[k] = mix(half_log[i], half_log[i + 1], pulse_map.share[k]) + 0.5f * pulse_map.offset[k];
-    }
     // The pulse belongs `phase / step` before sample n: so much of it is delay from sample n - 1 on.
-    pulse.sample = n > 0 ? n - 1 : 0;
-    pulse.fraction = n > 0 ? static_cast<float>(1 - phase / step) : 0.0f;
-    pulse.scale = gain * std::sqrt(voiced * kVoiceHz / f0_hz);
-    if (plan.num_pulses == 2) plan.flush_pulses(out);
+    const Plan::Pulse pulse = {.sample = n > 0 ? n - 1 : 0,
+                               .fraction = n > 0 ? static_cast<float>(1 - phase / step) : 0.0f,
+                               .scale = gain * std::sqrt(voiced * kVoiceHz / f0_hz)};
+    const auto log_amplitude = [&](int k) {
+      const int i = pulse_map.point[k];
+      return mix(half_log[i], half_log[i + 1], pulse_map.share[k]) + 0.5f * pulse_map.offset[k];
+    };
+    plan.add_pulse(pulse, log_amplitude, out);
   }
   plan.flush_pulses(out);
 
-  // Noise, two blocks at once.
+  // Noise.
   CounterRandom random(seed, 0x4E01, 0);
   std::array<std::array<float, kNoiseSize / 2 + 1>, 2> amplitude;
   for (int64_t first = -kNoiseSize / 2; first < num_samples; first += 2 * kNoiseHop) {
@@ -455,6 +492,8 @@ void VoiceSynthesizer::synthesize(const VoiceTrack& track, double formant_ratio,
       }
     }
     if (is_silent) continue;
+    const int lane = plan.num_noise_lanes++;
+    plan.noise_samples[lane] = first;
     uint64_t bits = 0;
     for (int k = 1; k < kNoiseSize / 2; ++k) {
       if (k % 4 == 1) bits = random.next();
@@ -462,22 +501,14 @@ void VoiceSynthesizer::synthesize(const VoiceTrack& track, double formant_ratio,
       bits >>= 16;
       const float x_re = amplitude[0][k] * plan.phase_cosines[x], x_im = amplitude[0][k] * plan.phase_sines[x];
       const float y_re = amplitude[1][k] * plan.phase_cosines[y], y_im = amplitude[1][k] * plan.phase_sines[y];
-      plan.noise_re[k] = x_re - y_im;
-      plan.noise_im[k] = x_im + y_re;
-      plan.noise_re[kNoiseSize - k] = x_re + y_im;
-      plan.noise_im[kNoiseSize - k] = y_re - x_im;
+      plan.noise_re[k][lane] = x_re - y_im;
+      plan.noise_im[k][lane] = x_im + y_re;
+      plan.noise_re[kNoiseSize - k][lane] = x_re + y_im;
+      plan.noise_im[kNoiseSize - k][lane] = y_re - x_im;
     }
-    plan.noise_re[0] = plan.noise_im[0] = plan.noise_re[kNoiseSize / 2] = plan.noise_im[kNoiseSize / 2] = 0;
-    plan.noise_fft.transform(plan.noise_im, plan.noise_re);
-    const float scale = 1 / std::sqrt(kNoiseWindowPower * kNoiseSize);
-    for (int which = 0; which < 2; ++which) {
-      const std::vector<float>& block = which == 0 ? plan.noise_re : plan.noise_im;
-      const int64_t begin = first + which * kNoiseHop;
-      for (int64_t i = std::max<int64_t>(0, -begin); i < kNoiseSize && begin + i < num_samples; ++i) {
-        out[begin + i] += scale * plan.window[i] * block[i];
-      }
-    }
+    if (plan.num_noise_lanes == kNumLanes) plan.flush_noise(out.first(static_cast<size_t>(num_samples)));
   }
+  plan.flush_noise(out.first(static_cast<size_t>(num_samples)));
 }
 
 }  // namespace vqcodec::dataset

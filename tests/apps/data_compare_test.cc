@@ -77,7 +77,8 @@ TEST_F(DataCompare, FindsWhatTheTonesAre) {
   EXPECT_NEAR(median(source("second", 1)["below_mixture_db"]), -3.01, 0.05);
   EXPECT_GT(median(source("second", 3)["side_db"]), 60);
   EXPECT_NEAR(median(source("first", 3)["share"]), 4 / kSeconds, 1e-9);
-  EXPECT_THAT(read_bytes(dir_ / "plot.svg"), AllOf(StartsWith("<"), HasSubstr("bass"), HasSubstr("</svg>")));
+  EXPECT_THAT(read_bytes(dir_ / "plot.svg"),
+              AllOf(StartsWith("<"), HasSubstr("bass"), HasSubstr(">second<"), HasSubstr("</svg>")));
 }
 
 TEST_F(DataCompare, TableAndExcerpts) {

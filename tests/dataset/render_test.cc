@@ -1,6 +1,8 @@
 // Rendering with a soundfont of a few kilobytes: what is heard against what song.json tells.
 #include "dataset/render.h"
 
+#include <ebur128.h>
+
 #include <cmath>
 #include <complex>
 #include <filesystem>
@@ -92,6 +94,30 @@ TEST(Loudness, IsThatOfTheStandard) {
   left.resize(10 * kRenderHz);  // silence is gated out
   right.resize(left.size());
   EXPECT_NEAR(loudness_lufs(left, right), -3.01, 0.3);
+}
+
+TEST(Loudness, IsThatOfLibebur128) {
+  CounterRandom random(5, 0, 0);
+  for (const double tone_hz : {40.0, 300.0, 3000.0, 9000.0}) {
+    // A tone that swells and stops, with noise: both gates have something to take away.
+    const size_t num_frames = 12 * kRenderHz;
+    std::vector<float> left(num_frames), right(num_frames), both(2 * num_frames);
+    for (size_t i = 0; i < num_frames; ++i) {
+      const double t = static_cast<double>(i) / kRenderHz;
+      const double swell = t > 9 ? 0 : std::pow(std::sin(std::numbers::pi * t / 9), 2);
+      left[i] = static_cast<float>(0.5 * swell * std::sin(2 * std::numbers::pi * tone_hz * t) + 1e-4 * random.normal());
+      right[i] = static_cast<float>(0.1 * swell * random.normal());
+      both[2 * i] = left[i];
+      both[2 * i + 1] = right[i];
+    }
+    ebur128_state* state = ebur128_init(2, kRenderHz, EBUR128_MODE_I);
+    ASSERT_NE(state, nullptr);
+    double expected_lufs = 0;
+    EXPECT_EQ(ebur128_add_frames_float(state, both.data(), num_frames), EBUR128_SUCCESS);
+    EXPECT_EQ(ebur128_loudness_global(state, &expected_lufs), EBUR128_SUCCESS);
+    ebur128_destroy(&state);
+    EXPECT_NEAR(loudness_lufs(left, right), expected_lufs, 0.1) << tone_hz;
+  }
 }
 
 TEST(RoleMap, IsRead) {
