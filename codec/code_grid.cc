@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 #include <string_view>
 
 #include "codec/crc32c.h"
@@ -75,6 +76,28 @@ Result<void> validate(const StreamInfo& info) {
     if (std::find(info.sources.begin(), info.sources.begin() + static_cast<ptrdiff_t>(i), name) !=
         info.sources.begin() + static_cast<ptrdiff_t>(i)) {
       return ErrorInfo{Errc::kBadArgument, "two sources have the name " + name, 0};
+    }
+  }
+  return {};
+}
+
+Result<void> validate_prior(const StreamInfo& info) {
+  const bool has_id = info.prior_id != std::array<uint8_t, 32>{};
+  if (has_id != info.has_prior() || (info.is_joint() && !info.has_prior())) {
+    return ErrorInfo{Errc::kBadArgument,
+                     "numerics_id is " + std::to_string(info.numerics_id) + (has_id ? " with a prior" : " without a prior") +
+                         (info.is_joint() ? " and joint coding" : "") +
+                         "; expected all of them or 0",
+                     0};
+  }
+  if (info.is_joint()) {
+    std::vector<uint32_t> sorted = info.source_order;
+    std::sort(sorted.begin(), sorted.end());
+    std::vector<uint32_t> all(info.sources.size());
+    std::iota(all.begin(), all.end(), 0U);
+    if (sorted != all) {
+      return ErrorInfo{Errc::kBadArgument,
+                       "the order of the sources does not name each of the " + std::to_string(all.size()) + " once", 0};
     }
   }
   return {};

@@ -35,7 +35,10 @@ struct StreamInfo {
   uint32_t segment_frames = 0;         // frames of every segment but the last, 1..kMaxSegmentFrames, and
                                        // segment_frames x num_codebooks <= kMaxCodesPerStream
   std::array<uint8_t, 32> model_id{};  // SHA-256 of the model that gave the codes; all zero when there is none
-  uint32_t numerics_id = 0;  // arithmetic of a network's probabilities; 0 when no network codes (all of version 1)
+  // Of the prior that codes streams; numerics_id is 0, prior_id all zero and source_order empty when there is none.
+  uint32_t numerics_id = 0;               // arithmetic of its probabilities
+  std::array<uint8_t, 32> prior_id{};     // SHA-256 of its file
+  std::vector<uint32_t> source_order;     // joint coding: all sources, each coded given those before it; else empty
 
   // Known at the end of the file: a writer ignores them, a stream reader has 0 until it has seen the end.
   uint64_t num_frames = 0;   // frames of the whole file
@@ -43,6 +46,8 @@ struct StreamInfo {
 
   // ceil(log2(codebook_size)), 1..16: the bits of one code stored raw.
   uint32_t code_bits() const;
+  bool has_prior() const { return numerics_id != 0; }
+  bool is_joint() const { return !source_order.empty(); }
   // Segments of a file of num_frames frames.
   uint64_t num_segments() const;
   bool operator==(const StreamInfo&) const = default;
@@ -50,6 +55,8 @@ struct StreamInfo {
 
 // kBadArgument, naming the field, its value and its limits, if a field of the header is outside its limits.
 Result<void> validate(const StreamInfo& info);
+// kBadArgument if the fields of the prior contradict each other.
+Result<void> validate_prior(const StreamInfo& info);
 
 // One source in one segment.
 struct SourceSegment {

@@ -17,6 +17,7 @@ const char* errc_name(Errc code) {
     case Errc::kBadMetadata: return "BadMetadata";
     case Errc::kMissingSegment: return "MissingSegment";
     case Errc::kUnsupported: return "Unsupported";
+    case Errc::kNeedsPrior: return "NeedsPrior";
     case Errc::kIo: return "Io";
     case Errc::kBadArgument: return "BadArgument";
   }

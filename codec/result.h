@@ -22,7 +22,8 @@ enum class Errc {
   kCodesCrcMismatch,  // undamaged bytes decode to other codes: another model, or a defect
   kBadMetadata,       // the metadata is not zstd-compressed JSON of the announced size
   kMissingSegment,    // a segment that a damaged file no longer has
-  kUnsupported,       // valid, but needs a newer reader or another model
+  kUnsupported,       // valid, but needs a newer reader
+  kNeedsPrior,        // coded with a prior that is not at hand: there is none, another, or one of other numerics
   kIo,                // the operating system could not read or write
   kBadArgument,       // the caller asked for something impossible; says what
 };

@@ -119,12 +119,6 @@ Result<StreamInfo> parse_header(std::span<const uint8_t> header) {
                      "the names of " + std::to_string(num_sources) + " sources do not fill the header exactly", at};
   }
   if (auto valid = validate(info); !valid) return ErrorInfo{Errc::kBadHeader, valid.error().message, 16};
-  if (info.numerics_id != 0) {
-    return ErrorInfo{Errc::kUnsupported,
-                     "codes were written with the network numerics " + hex(info.numerics_id) +
-                         ", which this reader does not have",
-                     40};
-  }
   return info;
 }
 
@@ -153,7 +147,8 @@ Result<Section> parse_section_header(std::span<const uint8_t> bytes, uint64_t of
                      offset + 4};
   }
   const bool critical = flags == kCriticalFlag;
-  const bool must_be_critical = section.tag == kSegmentTag || section.tag == kIndexTag || section.tag == kEndTag;
+  const bool must_be_critical = section.tag == kSegmentTag || section.tag == kIndexTag || section.tag == kEndTag ||
+                                section.tag == kPriorTag;
   section.known = must_be_critical || section.tag == kMetadataTag;
   if (section.known && critical != must_be_critical) {
     return ErrorInfo{Errc::kBadSection,
@@ -261,6 +256,43 @@ Result<void> parse_end(std::span<const uint8_t> body, uint64_t offset, StreamInf
   }
   info = std::move(totals);
   return {};
+}
+
+uint32_t max_prior_body_bytes(const StreamInfo& info) { return 32 + 1 + static_cast<uint32_t>(info.sources.size()) + 4; }
+
+std::vector<uint8_t> make_prior_body(const StreamInfo& info) {
+  std::vector<uint8_t> body(info.prior_id.begin(), info.prior_id.end());
+  body.push_back(static_cast<uint8_t>(info.source_order.size()));
+  for (const uint32_t source : info.source_order) body.push_back(static_cast<uint8_t>(source));
+  append_le(body, crc32c(body));
+  return body;
+}
+
+Result<void> parse_prior_body(std::span<const uint8_t> body, uint64_t offset, StreamInfo& info) {
+  if (auto crc = check_trailing_crc(body, "the section PRIO", offset); !crc) return crc.error();
+  const size_t num_ordered = body.size() < 37 ? 0 : body[32];
+  if (body.size() != 37 + num_ordered) {
+    return ErrorInfo{Errc::kBadSection,
+                     "the section PRIO has " + std::to_string(body.size()) + " bytes, expected 37 and one a source",
+                     offset};
+  }
+  StreamInfo found = info;
+  std::copy_n(body.begin(), found.prior_id.size(), found.prior_id.begin());
+  const auto order = body.subspan(33, num_ordered);
+  found.source_order.assign(order.begin(), order.end());
+  if (auto valid = validate_prior(found); !valid) {
+    return ErrorInfo{Errc::kBadSection, "the section PRIO: " + valid.error().message, offset};
+  }
+  info = std::move(found);
+  return {};
+}
+
+Result<void> check_prior_is_named(const StreamInfo& info) {
+  if (!info.has_prior() || info.prior_id != std::array<uint8_t, 32>{}) return {};
+  return ErrorInfo{Errc::kUnsupported,
+                   "the header names the numerics " + hex(info.numerics_id) + " of a prior, but no section PRIO says of "
+                   "which",
+                   40};
 }
 
 Result<std::vector<uint8_t>> make_metadata_body(std::string_view json) {

@@ -27,6 +27,7 @@ inline constexpr uint32_t kMaxMetadataBodyBytes = kMaxMetadataBytes + (1U << 16)
 inline constexpr uint32_t kMaxPreambleSections = 64;  // between header and first segment
 inline constexpr uint32_t kCriticalFlag = 1;
 
+inline constexpr std::string_view kPriorTag = "PRIO";
 inline constexpr std::string_view kMetadataTag = "META";
 inline constexpr std::string_view kSegmentTag = "SEGM";
 inline constexpr std::string_view kIndexTag = "INDX";
@@ -42,7 +43,7 @@ Result<StreamInfo> parse_header(std::span<const uint8_t> header);
 // Sections.
 struct Section {
   std::string tag;     // four of A-Z, 0-9
-  bool known = false;  // one of the four tags above; else an optional one, to be skipped
+  bool known = false;  // one of the tags above; else an optional one, to be skipped
   uint32_t body_bytes = 0;
 };
 std::vector<uint8_t> make_section_header(std::string_view tag, uint64_t body_bytes);
@@ -78,6 +79,14 @@ void append_index_entry(std::vector<uint8_t>& index, uint64_t segment_offset, co
 std::vector<uint8_t> make_end(const StreamInfo& info);
 // Sets info.num_frames and info.num_samples from the end mark's body. kBadCrc, kBadEnd.
 Result<void> parse_end(std::span<const uint8_t> body, uint64_t offset, StreamInfo& info);
+
+// Prior: which one, and how the sources depend on each other.
+uint32_t max_prior_body_bytes(const StreamInfo& info);
+std::vector<uint8_t> make_prior_body(const StreamInfo& info);
+// Sets info.prior_id and info.source_order; the rest of `info` is the header's. kBadCrc, kBadSection.
+Result<void> parse_prior_body(std::span<const uint8_t> body, uint64_t offset, StreamInfo& info);
+// kUnsupported if the header names the numerics of a prior and no section named the prior.
+Result<void> check_prior_is_named(const StreamInfo& info);
 
 // Metadata: JSON text. kBadArgument if `json` is not JSON or too long.
 Result<std::vector<uint8_t>> make_metadata_body(std::string_view json);

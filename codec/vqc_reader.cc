@@ -5,15 +5,9 @@
 
 #include "codec/crc32c.h"
 #include "codec/little_endian.h"
-#include "codec/stream_coder.h"
 
 namespace vqcodec::codec {
 namespace {
-
-ErrorInfo name_stream(const ErrorInfo& error, const StreamInfo& info, uint32_t segment, uint32_t source) {
-  return {error.code, "segment " + std::to_string(segment) + " of " + info.sources[source] + ": " + error.message,
-          error.byte_offset};
-}
 
 ErrorInfo no_such_stream(const StreamInfo& info, uint64_t segment, uint64_t num_segments, uint32_t source) {
   return {Errc::kBadArgument,
@@ -29,6 +23,17 @@ ErrorInfo misplaced(const Section& section, uint64_t offset) {
 ErrorInfo too_many_sections(uint64_t offset) {
   return {Errc::kBadSection,
           "more than " + std::to_string(kMaxPreambleSections) + " sections between header and first segment", offset};
+}
+
+Result<void> check_prior_section(const StreamInfo& info, const Section& section, uint64_t offset) {
+  if (!info.has_prior()) {
+    return ErrorInfo{Errc::kBadSection, "section PRIO in a file whose header names no numerics of a prior", offset};
+  }
+  if (section.body_bytes <= max_prior_body_bytes(info)) return {};
+  return ErrorInfo{Errc::kBadSection,
+                   "the section PRIO has " + std::to_string(section.body_bytes) + " bytes, expected at most " +
+                       std::to_string(max_prior_body_bytes(info)),
+                   offset};
 }
 
 Result<void> check_metadata_size(const Section& section, uint64_t offset) {
@@ -169,17 +174,30 @@ Result<void> VqcReader::walk_preamble(uint64_t end) {
     if (auto r = source_->read_at(at, header); !r) return r;
     auto section = parse_section_header(header, at);
     if (!section) return section.error();
-    if (section->known && (section->tag != kMetadataTag || metadata_bytes_ != 0)) return misplaced(*section, at);
+    const bool allowed = (section->tag == kMetadataTag && metadata_bytes_ == 0) ||
+                         (section->tag == kPriorTag && prior_bytes_ == 0);
+    if (section->known && !allowed) return misplaced(*section, at);
     if (section->body_bytes > end - at - kSectionHeaderBytes) {
       return ErrorInfo{Errc::kBadIndex, "the index puts the first segment inside section " + section->tag, at};
     }
-    if (section->known) {
+    if (section->tag == kPriorTag) {
+      if (auto r = read_prior(*section, at); !r) return r;
+    } else if (section->known) {
       if (auto r = check_metadata_size(*section, at); !r) return r;
       metadata_offset_ = at + kSectionHeaderBytes;
       metadata_bytes_ = section->body_bytes;
     }
     at += kSectionHeaderBytes + section->body_bytes;
   }
+  return check_prior_is_named(info_);
+}
+
+Result<void> VqcReader::read_prior(const Section& section, uint64_t offset) {
+  if (auto r = check_prior_section(info_, section, offset); !r) return r;
+  std::vector<uint8_t> body(section.body_bytes);
+  if (auto r = source_->read_at(offset + kSectionHeaderBytes, body); !r) return r;
+  if (auto r = parse_prior_body(body, offset + kSectionHeaderBytes, info_); !r) return r;
+  prior_bytes_ = section.body_bytes;
   return {};
 }
 
@@ -187,6 +205,9 @@ Result<void> VqcReader::walk_preamble(uint64_t end) {
 Result<void> VqcReader::scan() {
   const uint64_t size = source_->size();
   metadata_bytes_ = 0;
+  prior_bytes_ = 0;
+  info_.prior_id = {};
+  info_.source_order.clear();
   bool found_end = false;
   StreamInfo totals = info_;
   uint64_t num_frames_found = 0;
@@ -199,7 +220,7 @@ Result<void> VqcReader::scan() {
     auto section = parse_section_header(header, at);
     if (!section && section.error().code == Errc::kUnsupported) return section.error();
     if (!section) {
-      // The next of the four tags with an undamaged header, at at + 1 or later. Chunks overlap by a header less a byte.
+      // The next of the known tags with an undamaged header, at at + 1 or later. Chunks overlap by a header less a byte.
       uint64_t from = at + 1;
       at = size;
       while (at == size && size - from >= kSectionHeaderBytes) {
@@ -208,7 +229,7 @@ Result<void> VqcReader::scan() {
         const size_t last = chunk.size() - kSectionHeaderBytes;
         for (size_t i = 0; i <= last; ++i) {
           const uint8_t first = chunk[i];
-          if (first != 'S' && first != 'I' && first != 'V' && first != 'M') continue;
+          if (first != 'S' && first != 'I' && first != 'V' && first != 'M' && first != 'P') continue;
           auto candidate = parse_section_header(std::span(chunk).subspan(i, kSectionHeaderBytes), from + i);
           if (candidate && candidate->known) {
             at = from + i;
@@ -225,6 +246,9 @@ Result<void> VqcReader::scan() {
         check_metadata_size(*section, at)) {
       metadata_offset_ = body;
       metadata_bytes_ = section->body_bytes;
+    } else if (section->tag == kPriorTag && prior_bytes_ == 0 && entries_.empty() && section->body_bytes <= there) {
+      // Without it, what the prior coded is lost and the rest is not.
+      if (auto r = read_prior(*section, at); !r && r.error().code == Errc::kIo) return r;
     } else if (section->tag == kSegmentTag && there >= head_bytes.size()) {
       if (auto r = source_->read_at(body, head_bytes); !r) return r;
       auto head = parse_segment_head(head_bytes, info_, section->body_bytes, body);
@@ -235,6 +259,7 @@ Result<void> VqcReader::scan() {
     } else if (section->tag == kEndTag && section->body_bytes == kEndBodyBytes && there >= kEndBodyBytes) {
       std::array<uint8_t, kEndBodyBytes> end;
       if (auto r = source_->read_at(body, end); !r) return r;
+      totals = info_;
       found_end = parse_end(end, body, totals).ok();
     }
     at = body + section->body_bytes;
@@ -252,11 +277,12 @@ Result<void> VqcReader::scan() {
 void VqcReader::count_bytes() {
   stats_.file_bytes = source_->size();
   stats_.header_bytes = header_bytes_;
+  stats_.prior_bytes = prior_bytes_ == 0 ? 0 : kSectionHeaderBytes + prior_bytes_;
   stats_.metadata_bytes = metadata_bytes_ == 0 ? 0 : kSectionHeaderBytes + metadata_bytes_;
   stats_.segment_head_bytes = entries_.size() * (kSectionHeaderBytes + segment_head_bytes(info_));
   stats_.index_bytes = damage_ ? 0 : kSectionHeaderBytes + index_body_bytes(info_) + kEndBytes;
   stats_.source_bytes.assign(info_.sources.size(), 0);
-  uint64_t counted = stats_.header_bytes + stats_.metadata_bytes + stats_.segment_head_bytes + stats_.index_bytes;
+  uint64_t counted = stats_.header_bytes + stats_.prior_bytes + stats_.metadata_bytes + stats_.segment_head_bytes + stats_.index_bytes;
   for (const Entry& entry : entries_) {
     for (size_t s = 0; s < entry.stream_bytes.size(); ++s) {
       stats_.source_bytes[s] += entry.stream_bytes[s];
@@ -286,6 +312,37 @@ uint32_t VqcReader::stream_bytes(uint32_t segment, uint32_t source) const {
 }
 
 Result<SourceSegment> VqcReader::read_source_segment(uint32_t segment, uint32_t source, CodebookBits* bits) const {
+  auto encoded = read_segment(segment, {&source, 1});
+  if (!encoded && source < info_.sources.size() && segment < num_segments()) {
+    return name_stream(encoded.error(), info_, segment, source);
+  }
+  if (!encoded) return encoded.error();
+  return encoded->decode_source(info_, source, bits);
+}
+
+Result<EncodedSegment> VqcReader::read_segment(uint32_t segment, std::span<const uint32_t> sources) const {
+  for (const uint32_t source : sources) {
+    if (segment >= num_segments() || source >= info_.sources.size()) {
+      return no_such_stream(info_, segment, num_segments(), source);
+    }
+  }
+  const Entry* entry = find(segment);
+  if (entry == nullptr) return ErrorInfo{Errc::kMissingSegment, "damaged or missing in this file", 0};
+  EncodedSegment encoded{segment, num_frames(segment), {}, {}};
+  encoded.streams.resize(info_.sources.size());
+  uint64_t offset = entry->offset + kSectionHeaderBytes + segment_head_bytes(info_);
+  for (uint32_t s = 0; s < info_.sources.size(); ++s) {
+    encoded.byte_offsets.push_back(offset);
+    offset += entry->stream_bytes[s];
+  }
+  for (const uint32_t source : sources) {
+    encoded.streams[source].resize(entry->stream_bytes[source]);
+    if (auto r = source_->read_at(encoded.byte_offsets[source], encoded.streams[source]); !r) return r.error();
+  }
+  return encoded;
+}
+
+Result<std::optional<uint8_t>> VqcReader::read_coder(uint32_t segment, uint32_t source) const {
   if (segment >= num_segments() || source >= info_.sources.size()) {
     return no_such_stream(info_, segment, num_segments(), source);
   }
@@ -293,13 +350,16 @@ Result<SourceSegment> VqcReader::read_source_segment(uint32_t segment, uint32_t 
   if (entry == nullptr) {
     return name_stream({Errc::kMissingSegment, "damaged or missing in this file", 0}, info_, segment, source);
   }
-  uint64_t offset = entry->offset + kSectionHeaderBytes + segment_head_bytes(info_);
+  const uint32_t size = entry->stream_bytes[source];
+  if (size == kStreamHeadBytes) return std::optional<uint8_t>();
+  uint64_t offset = entry->offset + kSectionHeaderBytes + segment_head_bytes(info_) + kStreamHeadBytes;
   for (uint32_t s = 0; s < source; ++s) offset += entry->stream_bytes[s];
-  std::vector<uint8_t> stream(entry->stream_bytes[source]);
-  if (auto r = source_->read_at(offset, stream); !r) return name_stream(r.error(), info_, segment, source);
-  auto decoded = decode_stream(info_, num_frames(segment), stream, offset, bits);
-  if (!decoded) return name_stream(decoded.error(), info_, segment, source);
-  return decoded;
+  std::array<uint8_t, 3> head;
+  if (size < kStreamHeadBytes + head.size()) {
+    return name_stream({Errc::kBadStream, "a payload without gain and coder", offset}, info_, segment, source);
+  }
+  if (auto r = source_->read_at(offset, head); !r) return name_stream(r.error(), info_, segment, source);
+  return std::optional(head[2]);
 }
 
 Result<std::string> VqcReader::read_metadata() const {
@@ -307,15 +367,6 @@ Result<std::string> VqcReader::read_metadata() const {
   std::vector<uint8_t> body(metadata_bytes_);
   if (auto r = source_->read_at(metadata_offset_, body); !r) return r.error();
   return parse_metadata_body(body, metadata_offset_);
-}
-
-// EncodedSegment
-
-Result<SourceSegment> EncodedSegment::decode_source(const StreamInfo& info, uint32_t source, CodebookBits* bits) const {
-  if (source >= streams.size() || source >= info.sources.size()) return no_such_stream(info, index, index + 1, source);
-  auto decoded = decode_stream(info, num_frames, streams[source], byte_offsets[source], bits);
-  if (!decoded) return name_stream(decoded.error(), info, index, source);
-  return decoded;
 }
 
 // VqcStreamReader
@@ -388,6 +439,9 @@ Result<void> VqcStreamReader::advance() {
     if (auto r = read(header, "a section's header, before its end mark"); !r) return r;
     auto section = parse_section_header(header, section_offset_);
     if (!section) return section.error();
+    if (!in_segments_ && (section->tag == kSegmentTag || section->tag == kIndexTag)) {
+      if (auto r = check_prior_is_named(info_); !r) return r;
+    }
     if (section->tag == kSegmentTag) {
       in_segments_ = true;
       if (section->body_bytes < segment_head_bytes(info_)) {
@@ -399,7 +453,14 @@ Result<void> VqcStreamReader::advance() {
     }
     if (section->tag == kIndexTag) return read_end(*section);
     if (!in_segments_ && num_preamble_sections_++ == kMaxPreambleSections) return too_many_sections(section_offset_);
-    if (section->tag == kMetadataTag && !in_segments_ && !metadata_seen_) {
+    if (section->tag == kPriorTag && !in_segments_ && !prior_seen_) {
+      prior_seen_ = true;
+      if (auto r = check_prior_section(info_, *section, section_offset_); !r) return r;
+      const uint64_t body_offset = offset_;
+      auto body = read_body(section->body_bytes, "the section PRIO");
+      if (!body) return body.error();
+      if (auto r = parse_prior_body(*body, body_offset, info_); !r) return r;
+    } else if (section->tag == kMetadataTag && !in_segments_ && !metadata_seen_) {
       metadata_seen_ = true;
       if (auto r = check_metadata_size(*section, section_offset_); !r) return r;
       const uint64_t body_offset = offset_;

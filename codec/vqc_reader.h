@@ -11,6 +11,7 @@
 #include "codec/byte_io.h"
 #include "codec/code_grid.h"
 #include "codec/result.h"
+#include "codec/stream_coder.h"
 #include "codec/vqc_format.h"
 #include "codec/vqc_writer.h"
 
@@ -39,10 +40,16 @@ class VqcReader {
   // Frames of `segment` < num_segments(): info().segment_frames but in the last one.
   uint32_t num_frames(uint32_t segment) const;
 
-  // Reads and decodes one stream, and no other bytes. Safe to call from several threads. Errors of decode_stream(),
+  // Reads and decodes one stream that no prior codes, and no other bytes. Safe to call from several threads. Errors of
+  // decode_stream(),
   // the message naming segment and source; kMissingSegment if kRecover did not find it; kBadArgument if there is no
   // such segment or source; kIo.
   Result<SourceSegment> read_source_segment(uint32_t segment, uint32_t source, CodebookBits* bits = nullptr) const;
+  // Reads the streams of `sources` for decode_segments(), which in a joint file needs all of sources_to_read().
+  // kMissingSegment, kBadArgument, kIo, the message naming the segment.
+  Result<EncodedSegment> read_segment(uint32_t segment, std::span<const uint32_t> sources) const;
+  // The coder of that stream, nothing for silence. Reads a few bytes and checks none. kMissingSegment, kBadStream, kIo.
+  Result<std::optional<uint8_t>> read_coder(uint32_t segment, uint32_t source) const;
   // Bytes of that stream in the file, 0 if it is missing.
   uint32_t stream_bytes(uint32_t segment, uint32_t source) const;
 
@@ -63,29 +70,20 @@ class VqcReader {
   Result<void> read_index();
   Result<void> scan();
   Result<void> walk_preamble(uint64_t end);
+  Result<void> read_prior(const Section& section, uint64_t offset);
   void count_bytes();
   const Entry* find(uint32_t segment) const;
 
   const ByteSource* source_;
   StreamInfo info_;
   uint64_t header_bytes_ = 0;
+  uint32_t prior_bytes_ = 0;      // of the body; 0: none
   uint64_t metadata_offset_ = 0;  // of the section's body
   uint32_t metadata_bytes_ = 0;   // of the body; 0: none
   std::vector<Entry> entries_;    // ascending segments
   bool totals_known_ = false;
   std::optional<ErrorInfo> damage_;
   FileStats stats_;
-};
-
-// One segment with its streams not yet decoded.
-struct EncodedSegment {
-  uint32_t index = 0;
-  uint32_t num_frames = 0;
-  std::vector<std::vector<uint8_t>> streams;  // [num_sources]
-  std::vector<uint64_t> byte_offsets;         // [num_sources], where each lies in the file
-
-  // As VqcReader::read_source_segment().
-  Result<SourceSegment> decode_source(const StreamInfo& info, uint32_t source, CodebookBits* bits = nullptr) const;
 };
 
 class VqcStreamReader {
@@ -123,6 +121,7 @@ class VqcStreamReader {
   bool totals_known_ = false;
   Result<std::string> metadata_{std::string()};
   bool metadata_seen_ = false;
+  bool prior_seen_ = false;
   uint32_t num_preamble_sections_ = 0;
   uint32_t next_index_ = 0;
   bool in_segments_ = false;
