@@ -65,6 +65,9 @@ class Stepper {
   // a code that is not below codebook_size is Error(kInternal).
   bool step(const ChooseCode& choose);
 
+  // From within `choose`, for its row: the row ends with this frame.
+  void end_row(size_t row) { states_[row].row.num_frames = 0; }
+
   int64_t num_frames_done() const { return frame_; }
   // [frames done, num_codebooks]
   std::span<const uint16_t> codes(size_t row) const { return states_[row].codes; }
