@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "apps/model_file.h"
+#include "apps/prior_file.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "vqvae/decoder.h"
@@ -138,6 +139,7 @@ void decode(const DecodeOptions& options, const Warn& warn) {
   const codec::StreamInfo& info = input.info();
   const LoadedModel loaded = load_model(options.model);
   check_model(info, input.metadata(), input.name(), loaded);
+  const Coding coding(load_prior_of(info, input.metadata(), input.name(), options.prior), info, input.name(), pool);
   const std::vector<uint32_t> sources = choose_sources(options, info, input.name());
 
   const int64_t from = to_samples(options.from_seconds, "--from", info.sample_rate_hz);
@@ -192,8 +194,13 @@ void decode(const DecodeOptions& options, const Warn& warn) {
                                            input.num_samples() ? static_cast<double>(end() - from) : 0);
                          });
   const int64_t segment_frames = info.segment_frames;
+  const int64_t end_segment = end_frame / segment_frames + (end_frame % segment_frames != 0);
+  input.select({.first = static_cast<uint32_t>(first_frame / segment_frames),
+                .end = static_cast<uint32_t>(std::min<int64_t>(end_segment, codec::kMaxSegments)),
+                .sources = sources,
+                .tools = coding.tools()});
   for (int64_t next_frame = first_frame; next_frame < end_frame;) {
-    auto segment = input.next(static_cast<uint32_t>(first_frame / segment_frames), sources, pool);
+    auto segment = input.next();
     if (!segment) break;
     const int64_t begin = segment->index * segment_frames;
     const int64_t skipped = std::max<int64_t>(0, first_frame - begin);

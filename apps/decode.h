@@ -16,6 +16,7 @@ struct DecodeOptions {
   std::string stems_folder;  // made if missing; gets <source>.<stems_extension> of every source
   std::string stems_extension = "wav";
   std::string model;                 // empty: load_model() looks for one
+  std::string prior;                 // empty: load_prior_of() looks for one
   std::vector<std::string> sources;  // those to decode; empty = all
   std::vector<std::string> without;  // those to leave out
   // The stretch [from, to) of the song, each rounded to the nearest sample; `to` beyond the end is the end.

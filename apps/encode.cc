@@ -3,9 +3,9 @@
 #include <unistd.h>
 #include <cstdio>
 
+#include "apps/atomic_sink.h"
 #include "apps/model_file.h"
 #include "audio/reader.h"
-#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "codec/vqc_writer.h"
@@ -16,19 +16,6 @@ namespace vqcodec::apps {
 namespace {
 
 constexpr size_t kBlockFrames = 1 << 15;
-
-// AtomicFile's errors pass through the writer, which after them is not used any more.
-class AtomicSink final : public codec::ByteSink {
- public:
-  explicit AtomicSink(AtomicFile& file) : file_(file) {}
-  codec::Result<void> write(std::span<const uint8_t> bytes) override {
-    file_.write(bytes.data(), bytes.size());
-    return {};
-  }
-
- private:
-  AtomicFile& file_;
-};
 
 double kbit_per_second(uint64_t bytes, double seconds) {
   return seconds > 0 ? static_cast<double>(bytes) * 8e-3 / seconds : 0;
@@ -51,16 +38,22 @@ void encode(const EncodeOptions& options, const Warn& warn) {
                          [&](const std::vector<codec::SourceSegment>& segment) {
                            take(output_name, writer->write_segment(segment));
                          });
+  const codec::StreamInfo info = encoder.stream_info();
+  const std::optional<LoadedPrior> prior = choose_prior(options.prior, info, [&](const std::string& remark) {
+    if (!options.quiet) std::fprintf(stderr, "vqcodec: %s\n", remark.c_str());
+  });
+  const Coding coding(prior, info, prior ? prior->path : output_name, pool);
   AtomicFile file(options.output, options.force);
   AtomicSink sink(file);
-  const nlohmann::ordered_json metadata = {{"encoder", "vqcodec " VQCODEC_VERSION},
-                                           {"model_name", model_name(*loaded.model)},
-                                           {"input",
-                                            {{"sample_rate_hz", reader->info().source_sample_rate_hz},
-                                             {"num_channels", reader->info().source_num_channels}}}};
+  nlohmann::ordered_json metadata = {{"encoder", "vqcodec " VQCODEC_VERSION},
+                                     {"model_name", model_name(*loaded.model)}};
+  if (prior) metadata["prior_name"] = prior_name(*prior->model);
+  metadata["input"] = {{"sample_rate_hz", reader->info().source_sample_rate_hz},
+                       {"num_channels", reader->info().source_num_channels}};
   const std::string metadata_json = metadata.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  const codec::StreamInfo info = encoder.stream_info();
-  writer.emplace(take(output_name, codec::VqcWriter::create(sink, info, metadata_json)));
+  codec::WriterOptions writer_options{.tools = coding.tools()};
+  if (options.prior.joint) writer_options.source_order = prior::joint_order(*prior->model, info.sources);
+  writer.emplace(take(output_name, codec::VqcWriter::create(sink, info, metadata_json, std::move(writer_options))));
 
   {
     Progress progress("encoding " + input_name(options.input), options.quiet);

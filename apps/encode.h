@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "apps/prior_file.h"
 #include "apps/vqc_input.h"
 
 namespace vqcodec::apps {
@@ -11,6 +12,7 @@ struct EncodeOptions {
   std::string input;      // "-" is standard input
   std::string output;     // "-" is standard output
   std::string model;      // empty: load_model() looks for one
+  PriorChoice prior;
   int num_codebooks = 0;  // kept, 1..model's; 0 = all
   int num_threads = 0;    // 0 = one a core
   bool downmix = false;   // more than two channels to stereo

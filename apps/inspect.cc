@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
+#include "apps/prior_file.h"
 #include "base/format.h"
 #include "base/progress.h"
 #include "codec/vqc_format.h"
@@ -15,8 +17,6 @@ using codec::Errc;
 using nlohmann::ordered_json;
 
 namespace {
-
-constexpr uint32_t kBatchSegments = 64;
 
 double kbit_per_second(double bytes, double seconds) { return seconds > 0 ? bytes * 8e-3 / seconds : 0; }
 
@@ -36,43 +36,70 @@ class SourceStream final : public codec::ByteStream {
   uint64_t position_ = 0;
 };
 
+constexpr const char* kVerifyHint = "; \"vqcodec verify\" lists all damage";
+
 // Sum over all segments of what each codebook costs, [num_sources][num_codebooks].
 std::vector<codec::CodebookBits> count_bits(const codec::VqcReader& reader, const std::string& name,
-                                            runtime::ThreadPool& pool) {
+                                            const codec::CodingTools& tools) {
   const codec::StreamInfo& info = reader.info();
-  const size_t num_sources = info.sources.size();
+  const auto num_sources = static_cast<uint32_t>(info.sources.size());
+  std::vector<uint32_t> all(num_sources);
+  std::iota(all.begin(), all.end(), 0U);
   std::vector<codec::CodebookBits> sums(num_sources, {std::vector<double>(info.num_codebooks)});
-  for (uint32_t first = 0; first < reader.num_segments(); first += kBatchSegments) {
-    const size_t count = std::min(kBatchSegments, reader.num_segments() - first) * num_sources;
-    std::vector<codec::CodebookBits> bits(count, {std::vector<double>(info.num_codebooks)});
-    std::vector<codec::Result<void>> results(count);
-    pool.parallel_for(static_cast<int64_t>(count), 1, [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        auto segment = reader.read_source_segment(first + static_cast<uint32_t>(i / num_sources),
-                                                  static_cast<uint32_t>(i % num_sources), &bits[i]);
-        if (!segment) results[i] = segment.error();
-      }
-    });
+  const auto batch = static_cast<uint32_t>(segments_at_once(info, num_sources));
+  for (uint32_t first = 0; first < reader.num_segments(); first += std::min(batch, reader.num_segments() - first)) {
+    std::vector<codec::EncodedSegment> segments;
+    for (uint32_t i = first; i < reader.num_segments() && i - first < batch; ++i) {
+      auto segment = reader.read_segment(i, all);
+      if (!segment) throw to_error(name, codec::name_stream(segment.error(), info, i, 0), kVerifyHint);
+      segments.push_back(std::move(segment).value());
+    }
+    std::vector<std::vector<codec::CodebookBits>> bits;
+    const auto decoded = codec::decode_segments(info, segments, all, tools, &bits);
     // Added in the order of the file, so that the sums do not depend on the threads.
-    for (size_t i = 0; i < count; ++i) {
-      if (!results[i]) throw to_error(name, results[i].error(), "; \"vqcodec verify\" lists all damage");
-      for (size_t h = 0; h < info.num_codebooks; ++h) sums[i % num_sources].bits[h] += bits[i].bits[h];
+    for (size_t i = 0; i < decoded.size(); ++i) {
+      for (uint32_t s = 0; s < num_sources; ++s) {
+        if (!decoded[i][s]) throw to_error(name, decoded[i][s].error(), kVerifyHint);
+        for (size_t h = 0; h < info.num_codebooks; ++h) sums[s].bits[h] += bits[i][s].bits[h];
+      }
     }
   }
   return sums;
 }
 
+// How many streams of each source have which coder.
+std::vector<ordered_json> count_coders(const codec::VqcReader& reader, const std::string& name) {
+  constexpr const char* kNames[] = {"raw", "adaptive", "prior"};
+  const size_t num_sources = reader.info().sources.size();
+  std::vector<ordered_json> counts(num_sources, {{"silent", 0}, {"raw", 0}, {"adaptive", 0}, {"prior", 0}});
+  for (uint32_t segment = 0; segment < reader.num_segments(); ++segment) {
+    for (uint32_t s = 0; s < num_sources; ++s) {
+      const auto coder = take(name, reader.read_coder(segment, s));
+      const size_t number = coder.value_or(0);
+      const char* key = !coder ? "silent" : number < std::size(kNames) ? kNames[number] : "unknown";
+      counts[s][key] = counts[s].value(key, 0) + 1;
+    }
+  }
+  return counts;
+}
+
 }  // namespace
 
-ordered_json file_info(const std::string& path, runtime::ThreadPool& pool) {
+ordered_json file_info(const std::string& path, const InfoOptions& options, runtime::ThreadPool& pool) {
   const std::string name = input_name(path);
   const auto bytes = open_vqc_bytes(path);
   auto opened = codec::VqcReader::open(*bytes);
-  if (!opened) throw to_error(name, opened.error(), "; \"vqcodec verify\" lists all damage");
+  if (!opened) throw to_error(name, opened.error(), kVerifyHint);
   const codec::VqcReader& reader = *opened;
   const codec::StreamInfo& info = reader.info();
   const codec::FileStats& stats = reader.stats();
-  const std::vector<codec::CodebookBits> bits = count_bits(reader, name, pool);
+  const auto metadata = reader.read_metadata();
+  std::vector<codec::CodebookBits> bits;
+  if (!info.has_prior() || options.codebooks) {
+    const Coding coding(load_prior_of(info, metadata ? *metadata : "", name, options.prior), info, name, pool);
+    bits = count_bits(reader, name, coding.tools());
+  }
+  const std::vector<ordered_json> coders = count_coders(reader, name);
 
   const double seconds = static_cast<double>(info.num_samples) / info.sample_rate_hz;
   const double raw_codebook_bytes = static_cast<double>(info.num_frames) * std::log2(info.codebook_size) / 8;
@@ -80,7 +107,7 @@ ordered_json file_info(const std::string& path, runtime::ThreadPool& pool) {
   ordered_json sources = ordered_json::array();
   for (size_t s = 0; s < info.sources.size(); ++s) {
     ordered_json codebooks = ordered_json::array();
-    for (const double codebook_bits : bits[s].bits) {
+    for (const double codebook_bits : bits.empty() ? std::vector<double>() : bits[s].bits) {
       codebooks.push_back({{"bytes", codebook_bits / 8},
                            {"raw_bytes", raw_codebook_bytes},
                            {"kbit_per_second", kbit_per_second(codebook_bits / 8, seconds)}});
@@ -91,9 +118,17 @@ ordered_json file_info(const std::string& path, runtime::ThreadPool& pool) {
                        {"raw_bytes", raw_source_bytes},
                        {"duration_seconds", seconds},
                        {"kbit_per_second", kbit_per_second(source_bytes, seconds)},
+                       {"streams", coders[s]},
                        {"codebooks", std::move(codebooks)}});
   }
-  const auto metadata = reader.read_metadata();
+  ordered_json prior;
+  if (info.has_prior()) {
+    ordered_json order = ordered_json::array();
+    for (const uint32_t s : info.source_order) order.push_back(info.sources[s]);
+    prior = {{"id", runtime::to_hex(info.prior_id)},
+             {"numerics_id", info.numerics_id},
+             {"joint_order", std::move(order)}};
+  }
   return {{"file", path},
           {"format_version", codec::kFormatVersion},
           {"bytes", stats.file_bytes},
@@ -110,9 +145,11 @@ ordered_json file_info(const std::string& path, runtime::ThreadPool& pool) {
           {"num_codebooks", info.num_codebooks},
           {"codebook_size", info.codebook_size},
           {"model_id", runtime::to_hex(info.model_id)},
+          {"prior", std::move(prior)},
           {"metadata", metadata ? parse_metadata(*metadata) : ordered_json()},
           {"overhead",
            {{"header_bytes", stats.header_bytes},
+            {"prior_bytes", stats.prior_bytes},
             {"metadata_bytes", stats.metadata_bytes},
             {"segment_head_bytes", stats.segment_head_bytes},
             {"index_bytes", stats.index_bytes},
@@ -138,28 +175,46 @@ std::string format_info(const ordered_json& info) {
          integer(info, "num_frames"), integer(info, "hop_samples"), integer(info, "num_segments"),
          integer(info, "num_codebooks"), integer(info, "codebook_size"));
   text += "  model     " + info["model_id"].get<std::string>() + "\n";
+  if (const ordered_json& prior = info["prior"]; !prior.is_null()) {
+    append(text, "  prior     %s, numerics %llu\n", prior["id"].get<std::string>().c_str(),
+           integer(prior, "numerics_id"));
+    std::string order;
+    for (const auto& source : prior["joint_order"]) order += (order.empty() ? "" : ", ") + source.get<std::string>();
+    if (!order.empty()) {
+      text += "  joint     " + order + ": to decode one, those before it are decoded too\n";
+    }
+  }
   for (const auto& [key, value] : info["metadata"].items()) {
     const std::string shown = value.is_string() ? value.get<std::string>()
                                                 : value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
     text += "  metadata  " + printable(key) + ": " + printable(shown) + "\n";
   }
-  text += "\n  source                  bytes  raw bytes   saved  kbit/s  kbit/s of each codebook\n";
+  const bool has_prior = !info["prior"].is_null(), has_codebooks = !info["sources"][0]["codebooks"].empty();
+  text += "\n  source                  bytes  raw bytes   saved  kbit/s";
+  if (has_prior) text += "  streams by prior, adaptive, raw, silent";
+  text += has_codebooks ? "  kbit/s of each codebook\n" : "\n";
   for (const auto& source : info["sources"]) {
     append(text, "  %-17s %11llu %10.0f %5.1f %% %7.2f ", source["name"].get<std::string>().c_str(),
            integer(source, "bytes"), number(source, "raw_bytes"), saved(source), number(source, "kbit_per_second"));
+    if (has_prior) {
+      const ordered_json& streams = source["streams"];
+      append(text, " %7llu %9llu %9llu %10llu ", integer(streams, "prior"), integer(streams, "adaptive"),
+             integer(streams, "raw"), integer(streams, "silent"));
+    }
     for (const auto& codebook : source["codebooks"]) append(text, " %.2f", number(codebook, "kbit_per_second"));
     text += "\n";
   }
   unsigned long long overhead = 0;
   for (const auto& part : info["overhead"]) overhead += part.get<uint64_t>();
   append(text, "  %-17s %11llu  (header %llu, metadata %llu, segment heads %llu, index %llu, other %llu)\n", "overhead",
-         overhead, integer(info["overhead"], "header_bytes"), integer(info["overhead"], "metadata_bytes"),
+         overhead, integer(info["overhead"], "header_bytes") + integer(info["overhead"], "prior_bytes"),
+         integer(info["overhead"], "metadata_bytes"),
          integer(info["overhead"], "segment_head_bytes"), integer(info["overhead"], "index_bytes"),
          integer(info["overhead"], "other_bytes"));
   return text;
 }
 
-VerifyReport verify(const std::string& path, runtime::ThreadPool& pool) {
+VerifyReport verify(const std::string& path, const std::string& prior, runtime::ThreadPool& pool) {
   const std::string name = input_name(path);
   const auto bytes = open_vqc_bytes(path);
   VerifyReport report;
@@ -168,14 +223,32 @@ VerifyReport verify(const std::string& path, runtime::ThreadPool& pool) {
     if (error.code == Errc::kIo) throw damage;
     report.damage.push_back(std::move(damage));
   };
-  const auto check_streams = [&](const std::function<codec::Result<codec::SourceSegment>(uint32_t)>& read) {
-    std::vector<codec::Result<codec::SourceSegment>> results(report.num_sources, codec::SourceSegment());
-    pool.parallel_for(report.num_sources, 1, [&](int64_t begin, int64_t end) {
-      for (auto i = begin; i < end; ++i) results[static_cast<size_t>(i)] = read(static_cast<uint32_t>(i));
-    });
-    for (const auto& result : results) {
-      if (!result) note(result.error());
+  std::optional<Coding> coding;
+  std::vector<uint32_t> all;
+  size_t batch = 1;
+  bool is_reported = false;  // that the prior is not at hand
+  const auto begin = [&](const codec::StreamInfo& info, const std::string& metadata) {
+    report.num_sources = static_cast<uint32_t>(info.sources.size());
+    report.model_id = info.model_id;
+    all.resize(report.num_sources);
+    std::iota(all.begin(), all.end(), 0U);
+    batch = segments_at_once(info, all.size());
+    try {
+      coding.emplace(load_prior_of(info, metadata, name, prior), info, name, pool);
+    } catch (const Error& error) {
+      if (!is_reported) report.damage.push_back(error);
+      is_reported = true;
+      coding.emplace(std::nullopt, info, name, pool);
     }
+  };
+  std::vector<codec::EncodedSegment> waiting;
+  const auto check_waiting = [&](const codec::StreamInfo& info) {
+    for (const auto& segment : codec::decode_segments(info, waiting, all, coding->tools())) {
+      for (const auto& result : segment) {
+        if (!result && !(is_reported && result.error().code == Errc::kNeedsPrior)) note(result.error());
+      }
+    }
+    waiting.clear();
   };
 
   // From the first byte to the last: this reads every byte and compares the index with the segments.
@@ -187,13 +260,13 @@ VerifyReport verify(const std::string& path, runtime::ThreadPool& pool) {
     note(opened.error());
   } else {
     codec::VqcStreamReader& reader = *opened;
-    report.num_sources = static_cast<uint32_t>(reader.info().sources.size());
-    report.model_id = reader.info().model_id;
+    begin(reader.info(), reader.metadata() ? *reader.metadata() : "");
     if (!reader.metadata()) note(reader.metadata().error());
     for (;;) {
       next_segment = reader.next_index();
       auto segment = reader.next();
       if (!segment) {
+        check_waiting(reader.info());
         note(segment.error());
         if (reader.can_continue()) continue;
         broke_off = true;
@@ -201,8 +274,10 @@ VerifyReport verify(const std::string& path, runtime::ThreadPool& pool) {
       }
       if (!*segment) break;
       ++report.num_segments;
-      check_streams([&](uint32_t source) { return (*segment)->decode_source(reader.info(), source); });
+      waiting.push_back(std::move(**segment));
+      if (waiting.size() == batch) check_waiting(reader.info());
     }
+    check_waiting(reader.info());
   }
   if (!broke_off) return report;
 
@@ -212,12 +287,20 @@ VerifyReport verify(const std::string& path, runtime::ThreadPool& pool) {
     if (opened) note(recovered.error());
     return report;
   }
-  report.num_sources = static_cast<uint32_t>(recovered->info().sources.size());
-  report.model_id = recovered->info().model_id;
+  const auto metadata = recovered->read_metadata();
+  begin(recovered->info(), metadata ? *metadata : "");
   for (uint32_t segment = next_segment; segment < recovered->num_segments(); ++segment) {
     ++report.num_segments;
-    check_streams([&](uint32_t source) { return recovered->read_source_segment(segment, source); });
+    auto encoded = recovered->read_segment(segment, all);
+    if (encoded) {
+      waiting.push_back(std::move(encoded).value());
+    } else {
+      check_waiting(recovered->info());
+      for (const uint32_t source : all) note(codec::name_stream(encoded.error(), recovered->info(), segment, source));
+    }
+    if (waiting.size() == batch) check_waiting(recovered->info());
   }
+  check_waiting(recovered->info());
   return report;
 }
 

@@ -19,6 +19,10 @@ namespace {
 
 constexpr uint64_t kMaxPipeBytes = uint64_t{1} << 30;
 constexpr int kMaxMetadataDepth = 32;
+// Rows of a prior's batch: more are hardly faster.
+constexpr size_t kMaxRows = 64;
+constexpr size_t kFirstRows = 16;
+constexpr size_t kMaxCodesAtOnce = size_t{1} << 22;
 constexpr const char* kKeepGoingHint = "; --keep-going decodes what is left, \"vqcodec verify\" lists all damage";
 
 class OwnedBytes final : public codec::ByteSource {
@@ -58,7 +62,7 @@ std::string seconds_text(double seconds) {
 Error to_error(const std::string& name, const codec::ErrorInfo& error, const std::string& hint) {
   ExitCode code = ExitCode::kBadFile;
   if (error.code == Errc::kIo) code = ExitCode::kIo;
-  if (error.code == Errc::kCodesCrcMismatch) code = ExitCode::kModel;
+  if (error.code == Errc::kCodesCrcMismatch || error.code == Errc::kNeedsPrior) code = ExitCode::kModel;
   if (error.code == Errc::kBadArgument) code = ExitCode::kInternal;
   std::string text = name + ": " + error.message;
   const std::string place = "at byte " + std::to_string(error.byte_offset);
@@ -108,6 +112,12 @@ std::string printable(std::string text) {
   return text;
 }
 
+size_t segments_at_once(const codec::StreamInfo& info, size_t num_sources) {
+  const size_t num_codes = size_t{info.segment_frames} * info.num_codebooks * num_sources;
+  const size_t rows = info.is_joint() ? 1 : num_sources;
+  return std::max<size_t>(1, std::min(kMaxRows / std::max<size_t>(rows, 1), kMaxCodesAtOnce / num_codes));
+}
+
 VqcInput::VqcInput(const std::string& path, bool keep_going, Warn warn)
     : name_(input_name(path)), keep_going_(keep_going), warn_(std::move(warn)) {
   if (is_regular_file(path)) {
@@ -149,76 +159,113 @@ std::optional<int64_t> VqcInput::num_samples() const {
   return num_frames == 0 ? 0 : static_cast<int64_t>((num_frames - 1) * info().hop_samples);
 }
 
-std::optional<VqcInput::Segment> VqcInput::next(uint32_t first, std::span<const uint32_t> sources,
-                                                runtime::ThreadPool& pool) {
-  return reader_ ? next_of_file(first, sources, pool) : next_of_pipe(first, sources, pool);
+void VqcInput::select(Selection selection) {
+  selection_ = std::move(selection);
+  most_segments_ = info().has_prior() ? segments_at_once(info(), selection_.sources.size()) : 1;
+  const size_t rows = info().is_joint() ? 1 : selection_.sources.size();
+  batch_segments_ = std::clamp<size_t>(kFirstRows / std::max<size_t>(rows, 1), 1, most_segments_);
 }
 
-std::optional<VqcInput::Segment> VqcInput::next_of_file(uint32_t first, std::span<const uint32_t> sources,
-                                                        runtime::ThreadPool& pool) {
-  const uint32_t index = std::max(next_index_, first);
+std::optional<VqcInput::Item> VqcInput::read_file() {
+  const uint32_t index = std::max(next_index_, selection_.first);
   if (index >= reader_->num_segments()) return std::nullopt;
   next_index_ = index + 1;
-  return decode(
-      index, reader_->num_frames(index), sources,
-      [&](uint32_t source) { return reader_->read_source_segment(index, source); }, pool);
+  Item item;
+  item.index = index;
+  item.num_frames = reader_->num_frames(index);
+  auto encoded = reader_->read_segment(index, codec::sources_to_read(info(), selection_.sources));
+  if (encoded) {
+    item.encoded = std::move(encoded).value();
+  } else {
+    for (const uint32_t source : selection_.sources) {
+      item.sources.push_back(codec::name_stream(encoded.error(), info(), index, source));
+    }
+  }
+  return item;
 }
 
-std::optional<VqcInput::Segment> VqcInput::next_of_pipe(uint32_t first, std::span<const uint32_t> sources,
-                                                        runtime::ThreadPool& pool) {
+std::optional<VqcInput::Item> VqcInput::read_pipe() {
   while (!broken_off_) {
-    const uint32_t index = stream_reader_->next_index();
+    Item item;
+    item.index = stream_reader_->next_index();
     auto segment = stream_reader_->next();
     if (!segment) {
-      if (!keep_going_ || segment.error().code == Errc::kIo) throw to_error(name_, segment.error(), kKeepGoingHint);
+      if (!keep_going_ || segment.error().code == Errc::kIo) {
+        item.fatal = to_error(name_, segment.error(), kKeepGoingHint);
+        broken_off_ = true;
+        return item;
+      }
       broken_off_ = !stream_reader_->can_continue();
       // The head of this segment is lost, and so its length: only a last one may be short.
       uint64_t frames = info().segment_frames;
       if (stream_reader_->totals_known()) {
-        const uint64_t begin = uint64_t{index} * frames;
+        const uint64_t begin = uint64_t{item.index} * frames;
         frames = info().num_frames > begin ? std::min(frames, info().num_frames - begin) : 0;
       }
       const std::string what = to_error(name_, segment.error()).what();
+      item.num_frames = static_cast<uint32_t>(frames);
+      item.has_segment = !broken_off_ && frames > 0 && item.index >= selection_.first;
       if (broken_off_ || frames == 0) {
-        warn_(what + (broken_off_ ? "; the song ends here" : ""));
-        continue;
+        item.warnings.push_back(what + (broken_off_ ? "; the song ends here" : ""));
+        return item;
       }
-      warn_(what + "; all sources are silent " + stretch(index, static_cast<uint32_t>(frames)));
+      item.warnings.push_back(what + "; all sources are silent " + stretch(item.index, item.num_frames));
       num_frames_ += frames;
-      if (index < first) continue;
-      Segment silence{index, static_cast<uint32_t>(frames), {}};
-      silence.sources.assign(sources.size(), {0, std::vector<uint16_t>(frames * info().num_codebooks)});
-      return silence;
+      return item;
     }
     if (!*segment) return std::nullopt;
-    const codec::EncodedSegment& encoded = **segment;
-    num_frames_ += encoded.num_frames;
-    if (encoded.index < first) continue;
-    return decode(
-        encoded.index, encoded.num_frames, sources,
-        [&](uint32_t source) { return encoded.decode_source(info(), source); }, pool);
+    num_frames_ += (*segment)->num_frames;
+    if ((*segment)->index < selection_.first) continue;
+    item.index = (*segment)->index;
+    item.num_frames = (*segment)->num_frames;
+    item.encoded = std::move(**segment);
+    return item;
   }
   return std::nullopt;
 }
 
-VqcInput::Segment VqcInput::decode(uint32_t index, uint32_t num_frames, std::span<const uint32_t> sources,
-                                   const ReadStream& read, runtime::ThreadPool& pool) {
-  std::vector<codec::Result<codec::SourceSegment>> results(sources.size(), codec::SourceSegment());
-  pool.parallel_for(static_cast<int64_t>(sources.size()), 1, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) results[i] = read(sources[i]);
-  });
-  Segment segment{index, num_frames, {}};
-  for (auto& result : results) {
-    if (result) {
-      segment.sources.push_back(std::move(result).value());
-      continue;
-    }
-    const codec::ErrorInfo& error = result.error();
-    if (!keep_going_ || error.code == Errc::kIo) throw to_error(name_, error, kKeepGoingHint);
-    warn_(std::string(to_error(name_, error).what()) + "; it is silent " + stretch(index, num_frames));
-    segment.sources.push_back({0, std::vector<uint16_t>(size_t{num_frames} * info().num_codebooks)});
+void VqcInput::read_batch() {
+  std::vector<codec::EncodedSegment> encoded;
+  while (ready_.size() < batch_segments_) {
+    std::optional<Item> item = reader_ ? read_file() : read_pipe();
+    if (!item) break;
+    if (item->encoded) encoded.push_back(std::move(*item->encoded));
+    ready_.push_back(std::move(*item));
+    if (ready_.back().fatal || ready_.back().index + 1 >= selection_.end) break;
   }
-  return segment;
+  if (encoded.empty()) return;
+  auto decoded = codec::decode_segments(info(), encoded, selection_.sources, selection_.tools);
+  size_t next = 0;
+  for (Item& item : ready_) {
+    if (item.encoded) item.sources = std::move(decoded[next++]);
+  }
+  batch_segments_ = std::min(2 * batch_segments_, most_segments_);
+}
+
+std::optional<VqcInput::Segment> VqcInput::next() {
+  for (;;) {
+    if (ready_.empty()) read_batch();
+    if (ready_.empty()) return std::nullopt;
+    Item item = std::move(ready_.front());
+    ready_.pop_front();
+    if (item.fatal) throw *item.fatal;
+    for (const std::string& warning : item.warnings) warn_(warning);
+    if (!item.has_segment) continue;
+    Segment segment{item.index, item.num_frames, {}};
+    const codec::SourceSegment silent{0, std::vector<uint16_t>(size_t{item.num_frames} * info().num_codebooks)};
+    if (item.sources.empty()) segment.sources.assign(selection_.sources.size(), silent);
+    for (auto& result : item.sources) {
+      if (result) {
+        segment.sources.push_back(std::move(result).value());
+        continue;
+      }
+      const codec::ErrorInfo& error = result.error();
+      if (!keep_going_ || error.code == Errc::kIo) throw to_error(name_, error, kKeepGoingHint);
+      warn_(std::string(to_error(name_, error).what()) + "; it is silent " + stretch(item.index, item.num_frames));
+      segment.sources.push_back(silent);
+    }
+    return segment;
+  }
 }
 
 std::string VqcInput::stretch(uint32_t index, uint32_t num_frames) const {

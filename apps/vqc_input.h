@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,8 +16,8 @@
 
 #include "base/error.h"
 #include "codec/byte_io.h"
+#include "codec/stream_coder.h"
 #include "codec/vqc_reader.h"
-#include "runtime/thread_pool.h"
 
 namespace vqcodec::apps {
 
@@ -44,6 +46,9 @@ nlohmann::ordered_json parse_metadata(std::string_view text);
 // `text` without control characters, for a terminal.
 std::string printable(std::string text);
 
+// How many segments to decode at once, `num_sources` of each: what is worth while for a prior, and bounded memory.
+size_t segments_at_once(const codec::StreamInfo& info, size_t num_sources);
+
 // The segments of a .vqc in order. A pipe is read as it comes. Without `keep_going` every damage throws; with it,
 // damaged streams become silence, a file that breaks off ends there, and each is told to `warn`.
 class VqcInput {
@@ -66,19 +71,37 @@ class VqcInput {
   // Samples of one channel; of a pipe known at the latest with its last segment.
   std::optional<int64_t> num_samples() const;
 
-  // The next segment from number `first` on, with the streams of `sources`; nothing after the last one. Segments before
-  // `first` and other sources are not decoded, and of a file not read.
-  std::optional<Segment> next(uint32_t first, std::span<const uint32_t> sources, runtime::ThreadPool& pool);
+  struct Selection {
+    // Segments before `first` and sources that are not needed are not decoded, and of a file not read; what comes from
+    // `end` on is not waited for.
+    uint32_t first = 0, end = std::numeric_limits<uint32_t>::max();
+    std::vector<uint32_t> sources;  // ascending
+    codec::CodingTools tools;
+  };
+  // Once, before next().
+  void select(Selection selection);
+
+  // The next segment that was selected, with the streams of the selected sources; nothing after the last one. Where a prior
+  // codes, segments are read ahead and decoded together: few at first, so that the first comes soon.
+  std::optional<Segment> next();
 
   VqcInput(const VqcInput&) = delete;
   VqcInput& operator=(const VqcInput&) = delete;
 
  private:
-  using ReadStream = std::function<codec::Result<codec::SourceSegment>(uint32_t source)>;
-  Segment decode(uint32_t index, uint32_t num_frames, std::span<const uint32_t> sources, const ReadStream& read,
-                 runtime::ThreadPool& pool);
-  std::optional<Segment> next_of_file(uint32_t first, std::span<const uint32_t> sources, runtime::ThreadPool& pool);
-  std::optional<Segment> next_of_pipe(uint32_t first, std::span<const uint32_t> sources, runtime::ThreadPool& pool);
+  // What next() gives or throws.
+  struct Item {
+    uint32_t index = 0;
+    uint32_t num_frames = 0;
+    std::optional<Error> fatal;        // nothing comes after it
+    std::vector<std::string> warnings;
+    bool has_segment = true;           // else it only warns
+    std::optional<codec::EncodedSegment> encoded;
+    std::vector<codec::Result<codec::SourceSegment>> sources;  // those selected; empty: all are silent
+  };
+  std::optional<Item> read_file();
+  std::optional<Item> read_pipe();
+  void read_batch();
   std::string stretch(uint32_t index, uint32_t num_frames) const;
 
   std::string name_;
@@ -89,6 +112,9 @@ class VqcInput {
   int fd_ = -1;  // of a pipe, if it is ours to close
   std::unique_ptr<codec::ByteStream> stream_;
   std::optional<codec::VqcStreamReader> stream_reader_;
+  Selection selection_;
+  std::deque<Item> ready_;
+  size_t batch_segments_ = 1, most_segments_ = 1;
   uint32_t next_index_ = 0;  // of a file
   uint64_t num_frames_ = 0;  // of a pipe so far
   bool broken_off_ = false;  // a pipe that ended before its end

@@ -14,9 +14,16 @@
 #include "apps/encode.h"
 #include "apps/inspect.h"
 #include "apps/model_file.h"
+#include "apps/prior_file.h"
+#include "apps/transcode.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/main_guard.h"
+#include "codec/cdf.h"
+#include "codec/range_coder.h"
+#include "prior/random_prior.h"
+#include "prior/selftest.h"
+#include "runtime/cpu.h"
 
 namespace {
 
@@ -28,10 +35,12 @@ constexpr const char* kHelp = R"(vqcodec stores music as codes, a stream for eac
 Usage: vqcodec <command> [options]
 
 Commands:
-  encode   audio file to .vqc
-  decode   .vqc, or some sources or a stretch of it, to audio
-  info     what a .vqc holds and what each source and codebook takes
-  verify   check every checksum and decode all codes
+  encode     audio file to .vqc
+  decode     .vqc, or some sources or a stretch of it, to audio
+  info       what a .vqc holds and what each source and codebook takes
+  verify     check every checksum and decode all codes
+  transcode  the same codes coded otherwise, without touching audio
+  selftest   check that this machine computes what all machines must
 
 "vqcodec <command> --help" lists the options of a command; "vqcodec --version" tells the version.
 
@@ -68,7 +77,8 @@ Examples:
 
 constexpr const char* kInfoExamples = R"(
 FILE "-" is standard input. The bytes of a source are its streams in the file; those of a codebook are what its codes
-cost by the coder's probabilities. raw_bytes is what the codes would take at log2(codebook_size) bits each.
+cost by the coder's probabilities, which for files with a prior is told with --codebooks only: it decodes them.
+raw_bytes is what the codes would take at log2(codebook_size) bits each.
 
 Examples:
   vqcodec info song.vqc
@@ -83,9 +93,38 @@ Examples:
   vqcodec verify --quiet archive/*.vqc
 )";
 
+constexpr const char* kTranscodeExamples = R"(
+Between priors, the adaptive model and joint coding. The new file is read back and its codes are compared with the old ones
+before it gets its name.
+
+Examples:
+  vqcodec transcode song.vqc -o small.vqc --joint
+  vqcodec transcode song.vqc -o plain.vqc --no-prior
+  vqcodec transcode song.vqc -o new.vqc --from-prior old.safetensors --prior new.safetensors
+)";
+
+constexpr const char* kSelftestExamples = R"(
+Takes a few seconds. The exit code is 5 if something is not as it must be: then this machine can neither read files that a
+prior coded elsewhere nor write files that can be read elsewhere. VQCODEC_CPU=portable takes the plain path.
+
+Examples:
+  vqcodec selftest
+  VQCODEC_CPU=portable vqcodec selftest
+)";
+
 using apps::comma_list, apps::flag, apps::kModelHelp, apps::print, apps::text, apps::threads, apps::Values;
 
 void warn(const std::string& text) { std::cerr << "vqcodec: " << text << std::endl; }
+
+void add_prior_options(apps::Command& command) {
+  command.options.add_options()("prior", po::value<std::string>(), apps::kPriorHelp)(
+      "no-prior", "code by the adaptive model alone, which needs no prior to decode")(
+      "joint", "code each source given those before it: smaller, but to decode one, those before it are decoded too");
+}
+
+apps::PriorChoice prior_choice(const Values& values) {
+  return {text(values, "prior"), flag(values, "no-prior"), flag(values, "joint")};
+}
 
 int run_encode(const std::vector<std::string>& arguments) {
   apps::Command command("vqcodec", "encode IN -o OUT.vqc [options]", 1, kEncodeExamples);
@@ -93,6 +132,7 @@ int run_encode(const std::vector<std::string>& arguments) {
   add("out,o", po::value<std::string>(), "file to write; \"-\" is standard output");
   add("quality", po::value<int>(), "codebooks to keep, from 1 (smallest file) to all of the model's (the default)");
   add("model", po::value<std::string>(), kModelHelp);
+  add_prior_options(command);
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core; they do not change the file");
   add("downmix", "mix more than two channels down to stereo");
   add("force", "overwrite OUT if it exists");
@@ -105,6 +145,7 @@ int run_encode(const std::vector<std::string>& arguments) {
   if (!flag(values, "out")) throw Error(ExitCode::kUsage, "the output file is missing (-o); see vqcodec encode --help");
   options.output = text(values, "out");
   options.model = text(values, "model");
+  options.prior = prior_choice(values);
   if (flag(values, "quality")) {
     options.num_codebooks = values["quality"].as<int>();
     if (options.num_codebooks < 1) throw Error(ExitCode::kUsage, "--quality: expected 1 or more codebooks");
@@ -130,6 +171,7 @@ int run_decode(const std::vector<std::string>& arguments) {
   add("bits", po::value<std::string>()->default_value("16"), "sample format: 16, 24 or float (WAV only)");
   add("keep-going", "decode a damaged file, with silence in place of what is lost");
   add("model", po::value<std::string>(), kModelHelp);
+  add("prior", po::value<std::string>(), apps::kReadPriorHelp);
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core; they do not change the samples");
   add("force", "overwrite the output if it exists");
   add("quiet", "no progress, only warnings and errors");
@@ -145,6 +187,7 @@ int run_decode(const std::vector<std::string>& arguments) {
     throw Error(ExitCode::kUsage, "--stems-format " + options.stems_extension + ": expected wav or flac");
   }
   options.model = text(values, "model");
+  options.prior = text(values, "prior");
   options.sources = comma_list(values, "sources");
   options.without = comma_list(values, "without");
   options.from_seconds = values["from"].as<double>();
@@ -170,6 +213,8 @@ int run_info(const std::vector<std::string>& arguments) {
   apps::Command command("vqcodec", "info FILE... [options]", -1, kInfoExamples);
   auto add = command.options.add_options();
   add("json", "print JSON: an object, or of several files an array of objects");
+  add("codebooks", "what each codebook takes, also of files with a prior: decodes all codes");
+  add("prior", po::value<std::string>(), apps::kReadPriorHelp);
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core");
   add("help,h", "this text");
   Values values;
@@ -177,7 +222,7 @@ int run_info(const std::vector<std::string>& arguments) {
   runtime::ThreadPool pool(threads(values));
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : values["input"].as<std::vector<std::string>>()) {
-    all.push_back(apps::file_info(path, pool));
+    all.push_back(apps::file_info(path, {text(values, "prior"), flag(values, "codebooks")}, pool));
     if (flag(values, "json")) continue;
     if (all.size() > 1) print("\n");
     print(apps::format_info(all.back()));
@@ -192,6 +237,7 @@ int run_verify(const std::vector<std::string>& arguments) {
   apps::Command command("vqcodec", "verify FILE... [options]", -1, kVerifyExamples);
   auto add = command.options.add_options();
   add("model", po::value<std::string>(), "also check that the files were written with this model");
+  add("prior", po::value<std::string>(), apps::kReadPriorHelp);
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core");
   add("quiet", "print only damage, nothing for files that are whole");
   add("help,h", "this text");
@@ -207,7 +253,7 @@ int run_verify(const std::vector<std::string>& arguments) {
   };
   for (const std::string& path : values["input"].as<std::vector<std::string>>()) {
     try {
-      apps::VerifyReport report = apps::verify(path, pool);
+      apps::VerifyReport report = apps::verify(path, text(values, "prior"), pool);
       if (loaded && report.num_sources > 0 && report.model_id != loaded->model->id()) {
         const std::string theirs = apps::short_id(report.model_id), ours = apps::short_id(loaded->model->id());
         report.damage.emplace_back(ExitCode::kModel, apps::input_name(path) + ": was written with model " + theirs +
@@ -225,10 +271,121 @@ int run_verify(const std::vector<std::string>& arguments) {
   return exit_code;
 }
 
+int run_transcode(const std::vector<std::string>& arguments) {
+  apps::Command command("vqcodec", "transcode IN.vqc -o OUT.vqc [options]", 1, kTranscodeExamples);
+  auto add = command.options.add_options();
+  add("out,o", po::value<std::string>(), "file to write");
+  add("from-prior", po::value<std::string>(), "prior of IN; otherwise it is looked for where priors are installed");
+  add_prior_options(command);
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core; they do not change the file");
+  add("force", "overwrite OUT if it exists");
+  add("quiet", "no progress and no summary, only warnings and errors");
+  add("help,h", "this text");
+  Values values;
+  if (!command.parse(arguments, values)) return 0;
+  apps::TranscodeOptions options;
+  options.input = values["input"].as<std::vector<std::string>>()[0];
+  if (!flag(values, "out")) {
+    throw Error(ExitCode::kUsage, "the output file is missing (-o); see vqcodec transcode --help");
+  }
+  options.output = text(values, "out");
+  options.from_prior = text(values, "from-prior");
+  options.prior = prior_choice(values);
+  options.num_threads = threads(values);
+  options.force = flag(values, "force");
+  options.quiet = flag(values, "quiet");
+  apps::transcode(options, warn);
+  return 0;
+}
+
+// Codes that the prior is asked for, coded from whole segments and decoded in steps: whether both get the same counts
+// here. Gives what went wrong, or nothing.
+std::string check_prior(const apps::LoadedPrior& loaded, runtime::ThreadPool& pool) {
+  const prior::Config& config = loaded.model->config();
+  codec::StreamInfo info;
+  info.sources = config.sources;
+  info.num_codebooks = static_cast<uint32_t>(config.num_codebooks);
+  info.codebook_size = static_cast<uint32_t>(config.codebook_size);
+  for (size_t i = 0; i < info.model_id.size(); ++i) {
+    info.model_id[i] = static_cast<uint8_t>(std::stoi(config.model_id.substr(2 * i, 2), nullptr, 16));
+  }
+  prior::Coder coder(loaded.model, info, pool);
+  constexpr uint32_t kFrames = 48;
+  prior::SplitMix64 random(1);
+  std::vector<std::vector<uint16_t>> codes(info.sources.size());
+  std::vector<codec::CodePredictor::Sequence> sequences;
+  std::vector<std::span<const uint16_t>> views;
+  for (uint32_t s = 0; s < info.sources.size(); ++s) {
+    for (uint32_t i = 0; i < kFrames * info.num_codebooks; ++i) {
+      codes[s].push_back(static_cast<uint16_t>(random.below(info.codebook_size)));
+    }
+    sequences.push_back({s, kFrames, {}});
+    for (uint32_t other = 0; other < s; ++other) sequences[s].given.push_back({other, codes[other]});
+  }
+  for (const auto& one : codes) views.emplace_back(one);
+  std::vector<std::vector<codec::SymbolCounts>> counts(codes.size());
+  for (size_t s = 0; s < codes.size(); ++s) counts[s].resize(codes[s].size());
+  coder.predict(sequences, views, [&](size_t s, size_t place, std::span<const float> weights) {
+    const auto found = codec::counts_of_symbol(weights, codec::kPriorTotalBits, codes[s][place]);
+    if (found) counts[s][place] = *found;
+  });
+  std::vector<std::vector<uint8_t>> streams;
+  for (const auto& one : counts) {
+    codec::RangeEncoder encoder;
+    for (const codec::SymbolCounts& count : one) encoder.encode(count.cum, count.freq, codec::kPriorTotalBits);
+    streams.push_back(encoder.finish());
+  }
+  std::vector<codec::RangeDecoder> decoders(streams.begin(), streams.end());
+  std::vector<size_t> num_right(codes.size());
+  coder.generate(sequences, [&](size_t s, size_t place, std::span<const float> weights) -> std::optional<uint16_t> {
+    const auto target = decoders[s].decode_target(codec::kPriorTotalBits);
+    const auto found = codec::symbol_at(weights, codec::kPriorTotalBits, target);
+    if (!found || found->symbol != codes[s][place]) return std::nullopt;
+    decoders[s].consume(found->cum, found->freq, codec::kPriorTotalBits);
+    ++num_right[s];
+    return static_cast<uint16_t>(found->symbol);
+  });
+  for (size_t s = 0; s < codes.size(); ++s) {
+    if (num_right[s] != codes[s].size() || !decoders[s].finish().ok()) {
+      return "code " + std::to_string(num_right[s]) + " of " + info.sources[s] + " does not decode";
+    }
+  }
+  return {};
+}
+
+int run_selftest(const std::vector<std::string>& arguments) {
+  apps::Command command("vqcodec", "selftest [options]", 0, kSelftestExamples);
+  auto add = command.options.add_options();
+  add("prior", po::value<std::string>(), "prior to check too; otherwise $VQCODEC_PRIOR or the one that is installed");
+  add("help,h", "this text");
+  Values values;
+  if (!command.parse(arguments, values, false)) return 0;
+  print(std::string("path ") + runtime::path_name(runtime::current_path()) + ", numerics " +
+        std::to_string(prior::kNumericsId) + "\n");
+  bool all_passed = true;
+  const auto report = [&](const std::string& name, const std::string& wrong) {
+    print((wrong.empty() ? "ok    " : "WRONG ") + name + (wrong.empty() ? "" : ": " + wrong) + "\n");
+    all_passed = all_passed && wrong.empty();
+  };
+  for (const prior::SelftestCheck& check : prior::run_selftest()) {
+    report(check.name, check.passed() ? "" : "found " + check.found + ", expected " + check.expected);
+  }
+  if (const auto loaded = apps::load_prior(text(values, "prior"))) {
+    runtime::ThreadPool pool(0);
+    report("coding with " + loaded->path + " (prior " + apps::short_id(loaded->model->id()) + ")",
+           check_prior(*loaded, pool));
+  }
+  if (all_passed) return 0;
+  warn("this machine does not compute what all others do; please report its processor");
+  return static_cast<int>(ExitCode::kInternal);
+}
+
 constexpr apps::CommandEntry kCommands[] = {{"encode", run_encode},
                                             {"decode", run_decode},
                                             {"info", run_info},
-                                            {"verify", run_verify}};
+                                            {"verify", run_verify},
+                                            {"transcode", run_transcode},
+                                            {"selftest", run_selftest}};
 
 // A model is touched as soon as it is loaded, and faults of 4 KiB pages took half the time to the first byte. So the
 // heap begins with a stretch of huge pages, where the system has them for the asking; none is in memory until used.

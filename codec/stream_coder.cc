@@ -147,7 +147,7 @@ std::vector<Body> encode_with_prior(const StreamInfo& info, std::span<const std:
       if (end > begin && sum > kMaxCodesAtOnce) break;
       sequences.push_back({source, static_cast<uint32_t>(mine.size() / info.num_codebooks), {}});
       for (const uint32_t other : sources_before(info, source)) {
-        sequences.back().given.push_back({other, segment[other].codes});
+        if (segment[other].gain != 0) sequences.back().given.push_back({other, segment[other].codes});
       }
       codes.emplace_back(mine);
       counts.emplace_back(mine.size());
@@ -498,7 +498,7 @@ std::vector<std::vector<Result<SourceSegment>>> decode_segments(const StreamInfo
                                      given.error().byte_offset};
             break;
           }
-          sequence.given.push_back({other, given->codes});
+          if (given->gain != 0) sequence.given.push_back({other, given->codes});
         }
         if (mine.decoded) continue;
         const size_t num_codes = size_t{segments[i].num_frames} * info.num_codebooks;

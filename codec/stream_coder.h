@@ -41,7 +41,7 @@ Result<void> check_segment(const StreamInfo& info, std::span<const SourceSegment
 
 // [segment][source] streams of segments that fit `info`, of [num_sources] each. With a predictor a stream is the shortest
 // of what adaptive model, raw codes and prior give; of equal ones that which needs the least. In a joint file the prior is given
-// the sources before in info.source_order. The bytes do not depend on what else is in the batch. `bits`, if any, is
+// the sources before in info.source_order that are not silent. The bytes do not depend on what else is in the batch. `bits`, if any, is
 // [num_sources] and gets what each codebook costs. As check_segment(), and kNeedsPrior if `info` names another prior.
 Result<std::vector<std::vector<std::vector<uint8_t>>>> encode_segments(
     const StreamInfo& info, std::span<const std::vector<SourceSegment>> segments, const CodingTools& tools,
