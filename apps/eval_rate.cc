@@ -7,9 +7,11 @@
 #include "apps/command.h"
 #include "apps/eval_commands.h"
 #include "apps/model_file.h"
+#include "apps/prior_file.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "eval/rate.h"
+#include "runtime/sha256.h"
 
 namespace vqcodec::apps {
 
@@ -23,7 +25,8 @@ DIR holds tracks as folders, <track>/{mixture,vocals,bass,drums,other}.wav or th
 the sum of the sources. Each mixture is encoded, stored at every number of codebooks and decoded from its codes alone.
 Told are the sizes, part by part, and the distances from the original: mel (as the DAC paper measures it), mel of two
 scales (as its program does by default), log-spectral and SI-SDR; beside them Opus of the mixture, and of each true
-source at an equal share of the rate. Rates are of whole files, Opus in Ogg pages of one second.
+source at an equal share of the rate. Rates are of whole files coded without a prior, Opus in Ogg pages of one second. What
+a prior makes of the codes is told beside the other coders: each source by itself, and joint.
 
 Means over tracks are weighted by length. With --out the report is DIR/rate.json, with a plot (SVG) for each distance.
 
@@ -65,6 +68,8 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
   auto add = command.options.add_options();
   add("data", po::value<std::string>(), "folder of tracks");
   add("model", po::value<std::string>(), kModelHelp);
+  add("prior", po::value<std::string>(), "prior to measure too; otherwise $VQCODEC_PRIOR or the one that is installed");
+  add("no-prior", "no prior");
   add("out", po::value<std::string>(),
       "folder to write rate.json and the plots (SVG) to; it is made if it is not there");
   add("json", "print JSON instead of tables");
@@ -105,6 +110,11 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
 
   const LoadedModel loaded = load_model(text(values, "model"));
   const vqvae::ModelConfig& config = loaded.model->config();
+  codec::StreamInfo info;
+  info.model_id = loaded.model->id();
+  const std::optional<LoadedPrior> prior =
+      choose_prior({text(values, "prior"), flag(values, "no-prior"), false}, info, [](const std::string&) {});
+  if (prior) options.prior = prior->model;
   if (!options.levels.empty() && options.levels.back() > config.num_codebooks) {
     throw Error(ExitCode::kUsage, "--quality " + std::to_string(options.levels.back()) + ": the model has " +
                                       std::to_string(config.num_codebooks) + " codebooks");
@@ -155,6 +165,11 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) words += " " + argument;
   Json report = eval::report_header("rate", VQCODEC_VERSION, words);
   report["model"] = eval::model_json(*loaded.model, loaded.path);
+  if (prior) {
+    report["prior"] = {{"file", eval::folder_name(prior->path)},
+                       {"id", runtime::to_hex(prior->model->id())},
+                       {"name", prior_name(*prior->model)}};
+  }
   report["data"] = eval::folder_name(data);
   report["settings"] = {{"from_seconds", read.from_seconds}, {"max_seconds", read.max_seconds}};
   report.update(eval::rate_json(tracks, config.sources, left_out));

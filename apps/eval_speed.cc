@@ -11,6 +11,7 @@
 #include "apps/command.h"
 #include "apps/eval_commands.h"
 #include "apps/model_file.h"
+#include "apps/prior_file.h"
 #include "audio/writer.h"
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -162,7 +163,9 @@ std::string report_text(const Json& report) {
     out << "  " << ratio["to"].get<std::string>() << '\n';
   }
   const Json& bytes = report["bytes"];
-  out << "\nbytes: vqc " << bytes["vqc"] << ", opus " << bytes["opus"] << ", codes at 16 bits " << bytes["codes"]
+  out << "\nbytes: vqc " << bytes["vqc"];
+  if (bytes.contains("vqc_prior")) out << ", with the prior " << bytes["vqc_prior"];
+  out << ", opus " << bytes["opus"] << ", codes at 16 bits " << bytes["codes"]
       << ", these by zstd -19 " << bytes["zstd19"] << '\n';
   if (report.contains("compare")) {
     out << "\nagainst " << report["compared_with"].get<std::string>()
@@ -190,6 +193,8 @@ int run_eval_speed(const std::vector<std::string>& arguments) {
   auto add = command.options.add_options();
   add("data", po::value<std::string>(), "folder of tracks with a mixture or stems");
   add("model", po::value<std::string>(), kModelHelp);
+  add("prior", po::value<std::string>(), kPriorHelp);
+  add("no-prior", "measure without a prior");
   add("out", po::value<std::string>(), "folder to write speed.json to; it is made if it is not there");
   add("json", "print JSON instead of a table");
   add("compare", po::value<std::string>(), "JSON report of another build, to print ratios to");
@@ -231,6 +236,13 @@ int run_eval_speed(const std::vector<std::string>& arguments) {
   }
   const LoadedModel loaded = load_model(text(values, "model"));
   options.model_path = loaded.path;
+  codec::StreamInfo info;
+  info.model_id = loaded.model->id();
+  if (const auto prior = choose_prior({text(values, "prior"), flag(values, "no-prior"), false}, info,
+                                      [](const std::string&) {})) {
+    options.prior = prior->model;
+    options.prior_path = prior->path;
+  }
   if (!out.empty()) {
     fs::create_directories(out, error);
     if (error) throw Error(ExitCode::kIo, out + ": cannot be made: " + error.message());
@@ -259,6 +271,7 @@ int run_eval_speed(const std::vector<std::string>& arguments) {
   report["measures"] = eval::measures_json(result.measures);
   report["ratios"] = eval::ratios_json(result.measures);
   report["bytes"] = {{"vqc", result.vqc_bytes}, {"codes", result.code_bytes}, {"zstd19", result.zstd_bytes}};
+  if (result.prior_vqc_bytes > 0) report["bytes"]["vqc_prior"] = result.prior_vqc_bytes;
   report["bytes"]["opus"] = result.opus_bytes > 0 ? Json(result.opus_bytes) : Json(nullptr);
   if (!old_name.empty()) {
     report["compared_with"] = fs::path(old_name).filename().string();

@@ -233,6 +233,8 @@ VerifyReport verify(const std::string& path, const std::string& prior, runtime::
     all.resize(report.num_sources);
     std::iota(all.begin(), all.end(), 0U);
     batch = segments_at_once(info, all.size());
+    // Damage of the section that names it has been noted.
+    if (info.has_prior() && info.prior_id == std::array<uint8_t, 32>{}) is_reported = true;
     try {
       coding.emplace(load_prior_of(info, metadata, name, prior), info, name, pool);
     } catch (const Error& error) {

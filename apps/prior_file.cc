@@ -95,9 +95,8 @@ std::optional<LoadedPrior> load_prior_of(const codec::StreamInfo& info, std::str
                                       hex_number(info.numerics_id) + ", but this program computes numerics " +
                                       hex_number(prior::kNumericsId) + "; only a program with the file's can read it");
   }
-  if (info.prior_id == std::array<uint8_t, 32>{}) {
-    throw Error(ExitCode::kBadFile, name + ": the part of the file that names its prior is damaged");
-  }
+  // Read past damage: what no prior codes can still be had.
+  if (info.prior_id == std::array<uint8_t, 32>{}) return std::nullopt;
   std::string found;
   std::error_code code;
   std::vector<std::string> paths;

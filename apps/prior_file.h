@@ -44,7 +44,7 @@ std::optional<LoadedPrior> choose_prior(const PriorChoice& choice, const codec::
                                         const std::function<void(const std::string&)>& tell);
 
 // The prior that `info`, of file `name`, names: the one of `option`, or else the first of that id among $VQCODEC_PRIOR and
-// the files prior*.safetensors beside the default models; nothing if it names none. Throws Error(kModel), naming both ids,
+// the files prior*.safetensors beside the default models; nothing if it names none, or the part that does is damaged. Throws Error(kModel), naming both ids,
 // if there is no such prior or this program has other numerics.
 std::optional<LoadedPrior> load_prior_of(const codec::StreamInfo& info, std::string_view metadata_json,
                                          const std::string& name, const std::string& option);

@@ -14,6 +14,7 @@
 #include "codec/vqc_writer.h"
 #include "eval/opus_codec.h"
 #include "eval/svg_plot.h"
+#include "prior/coder.h"
 
 namespace vqcodec::eval {
 
@@ -23,6 +24,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr Distances kNoDistances{kNan, kNan, kNan, kNan};
 constexpr uint64_t kPayloadHeadBytes = 3;  // gain and coder (codec/FORMAT.md, "Streams")
 constexpr uint64_t kCrcBytes = 4;
+constexpr uint64_t kSizeBytes = 4 + 4;  // of a stream, in its segment's head and in the index
 constexpr int kZstdLevel = 19;
 constexpr int kLeastStemBps = 5000;  // libopus takes this for speech-like coding however little is asked
 
@@ -83,17 +85,28 @@ bool is_silent(std::span<const float> signal) {
 
 }  // namespace
 
-FileRate file_rate(const CodedSong& song, std::string_view metadata_json, runtime::ThreadPool& pool) {
-  const codec::StreamInfo& info = song.info;
+namespace {
+
+codec::VqcWriter write_song(const CodedSong& song, std::string_view metadata_json, codec::WriterOptions options) {
   codec::MemorySink sink;
-  auto writer = codec::VqcWriter::create(sink, info, metadata_json);
+  auto writer = codec::VqcWriter::create(sink, song.info, metadata_json, std::move(options));
   if (!writer) throw Error(ExitCode::kInternal, "writing codes: " + writer.error().message);
   for (const auto& segment : song.segments) take(writer->write_segment(segment));
-  take(writer->finish(info.num_samples));
-  const codec::FileStats& stats = writer->stats();
+  take(writer->finish(song.info.num_samples));
+  return std::move(writer).value();
+}
+
+}  // namespace
+
+FileRate file_rate(const CodedSong& song, std::string_view metadata_json, runtime::ThreadPool& pool,
+                   const std::shared_ptr<const prior::Model>& prior) {
+  const codec::StreamInfo& info = song.info;
+  const codec::VqcWriter writer = write_song(song, metadata_json, {});
+  const codec::FileStats& stats = writer.stats();
 
   FileRate rate;
   rate.num_codebooks = info.num_codebooks;
+  rate.num_frames = writer.num_frames();
   rate.header_bytes = stats.header_bytes;
   rate.metadata_bytes = stats.metadata_bytes;
   rate.segment_head_bytes = stats.segment_head_bytes;
@@ -113,7 +126,12 @@ FileRate file_rate(const CodedSong& song, std::string_view metadata_json, runtim
       for (const auto& segment : song.segments) {
         const codec::SourceSegment& stream = segment[s];
         source.checksum_bytes += codec::kStreamHeadBytes;
-        if (stream.gain != 0) source.gain_bytes += kPayloadHeadBytes;
+        if (stream.gain != 0) {
+          source.gain_bytes += kPayloadHeadBytes;
+        } else {
+          source.num_silent_frames += stream.codes.size() / info.num_codebooks;
+          source.silent_bytes += codec::kStreamHeadBytes + kSizeBytes;
+        }
         num_codes += stream.codes.size();
         for (const uint16_t code : stream.codes) {
           packed.put(code);
@@ -123,13 +141,26 @@ FileRate file_rate(const CodedSong& song, std::string_view metadata_json, runtim
       }
       source.stream_bytes = stats.source_bytes[s];
       source.code_bytes = source.stream_bytes - source.checksum_bytes - source.gain_bytes;
-      source.codebook_bits = writer->bits()[s].bits;
+      source.codebook_bits = writer.bits()[s].bits;
       source.raw_bytes = static_cast<double>(num_codes) * std::log2(info.codebook_size) / 8;
       source.zstd_packed_bytes = zstd_bytes(packed.finish());
       source.zstd_words_bytes = zstd_bytes(words);
     }
   });
   for (const SourceRate& source : rate.sources) rate.checksum_bytes += source.checksum_bytes;
+  if (prior == nullptr) return rate;
+  prior::Coder coder(prior, info, pool);
+  for (const bool joint : {false, true}) {
+    codec::WriterOptions options{.tools = {.predictor = &coder}};
+    if (joint) options.source_order = prior::joint_order(*prior, info.sources);
+    const codec::VqcWriter other = write_song(song, metadata_json, std::move(options));
+    (joint ? rate.joint_file_bytes : rate.prior_file_bytes) = other.stats().file_bytes;
+    for (size_t s = 0; s < rate.sources.size(); ++s) {
+      SourceRate& source = rate.sources[s];
+      (joint ? source.joint : source.prior) =
+          PriorRate{other.stats().source_bytes[s] - source.checksum_bytes - source.gain_bytes, other.bits()[s].bits};
+    }
+  }
   return rate;
 }
 
@@ -205,7 +236,7 @@ TrackRate measure_rate(const std::shared_ptr<const vqvae::Model>& model, const T
   const CodedSong song = encode_song(model, track.mixture, 0, pool);
   for (const int level : levels) {
     const CodedSong kept = keep_codebooks(song, level);
-    result.files.push_back(file_rate(kept, options.metadata_json, pool));
+    result.files.push_back(file_rate(kept, options.metadata_json, pool, options.prior));
     const auto decoded = decode_sources(model, kept, pool);
     RatePoint point{level, result.files.back().file_bytes, 0, {}, {}};
     point.mixture = distances(track.mixture, sum_of(decoded), rate_hz, pool);
@@ -328,6 +359,25 @@ Json file_json(const FileRate& file, const std::vector<std::string>& names, doub
                            {"raw_bytes", source.raw_bytes / file.num_codebooks},
                            {"kbit_per_second", kbit_per_second(bits / 8, seconds)}});
     }
+    const auto ideal_bytes = [](const std::vector<double>& bits) {
+      double sum = 0;
+      for (const double one : bits) sum += one / 8;
+      return sum;
+    };
+    Json coders = {{"raw_bytes", source.raw_bytes},
+                   {"adaptive_bytes", source.code_bytes},
+                   {"zstd_packed_bytes", source.zstd_packed_bytes},
+                   {"zstd_words_bytes", source.zstd_words_bytes}};
+    Json ideal = {{"adaptive_bytes", ideal_bytes(source.codebook_bits)}};
+    for (const auto& [name, prior] : {std::pair{"prior_bytes", &source.prior}, std::pair{"joint_bytes", &source.joint}}) {
+      if (!*prior) continue;
+      coders[name] = (*prior)->code_bytes;
+      ideal[name] = ideal_bytes((*prior)->codebook_bits);
+      for (size_t h = 0; h < codebooks.size(); ++h) codebooks[h][name] = (*prior)->codebook_bits[h] / 8;
+    }
+    const double silent_seconds = file.num_frames > 0 ? seconds * static_cast<double>(source.num_silent_frames) /
+                                                            static_cast<double>(file.num_frames)
+                                                      : 0;
     sources.push_back({{"name", names[s]},
                        {"bytes", source.stream_bytes},
                        {"kbit_per_second", kbit_per_second(static_cast<double>(source.stream_bytes), seconds)},
@@ -335,19 +385,28 @@ Json file_json(const FileRate& file, const std::vector<std::string>& names, doub
                        {"gain_bytes", source.gain_bytes},
                        {"code_bytes", source.code_bytes},
                        // What each of the coders that there are makes of the codes.
-                       {"coders",
-                        {{"raw_bytes", source.raw_bytes},
-                         {"adaptive_bytes", source.code_bytes},
-                         {"zstd_packed_bytes", source.zstd_packed_bytes},
-                         {"zstd_words_bytes", source.zstd_words_bytes}}},
+                       {"coders", std::move(coders)},
+                       // What the codes cost by the coder's own probabilities.
+                       {"ideal", std::move(ideal)},
+                       {"silent",
+                        {{"seconds", silent_seconds},
+                         {"bit_per_second",
+                          number_or_null(1000 * kbit_per_second(static_cast<double>(source.silent_bytes),
+                                                                silent_seconds))}}},
                        {"codebooks", std::move(codebooks)}});
   }
-  return {{"header_bytes", file.header_bytes},
-          {"metadata_bytes", file.metadata_bytes},
-          {"segment_head_bytes", file.segment_head_bytes},
-          {"index_bytes", file.index_bytes},
-          {"checksum_bytes", file.checksum_bytes},
-          {"sources", std::move(sources)}};
+  Json json = {{"header_bytes", file.header_bytes},
+               {"metadata_bytes", file.metadata_bytes},
+               {"segment_head_bytes", file.segment_head_bytes},
+               {"index_bytes", file.index_bytes},
+               {"checksum_bytes", file.checksum_bytes},
+               {"sources", std::move(sources)}};
+  // Of the whole file instead.
+  if (file.prior_file_bytes > 0) {
+    json["prior_file_bytes"] = file.prior_file_bytes;
+    json["joint_file_bytes"] = file.joint_file_bytes;
+  }
+  return json;
 }
 
 Json curve_json(const std::vector<RatePoint>& points, const std::vector<FileRate>& files,
@@ -433,19 +492,29 @@ void add_file(FileRate& sum, const FileRate& file) {
   sum.num_codebooks = file.num_codebooks;
   sum.sources.resize(file.sources.size());
   for (auto member : {&FileRate::header_bytes, &FileRate::metadata_bytes, &FileRate::segment_head_bytes,
-                      &FileRate::index_bytes, &FileRate::file_bytes, &FileRate::checksum_bytes}) {
+                      &FileRate::index_bytes, &FileRate::file_bytes, &FileRate::checksum_bytes, &FileRate::num_frames,
+                      &FileRate::prior_file_bytes, &FileRate::joint_file_bytes}) {
     sum.*member += file.*member;
   }
   for (size_t s = 0; s < file.sources.size(); ++s) {
     SourceRate& to = sum.sources[s];
     const SourceRate& from = file.sources[s];
     for (auto member : {&SourceRate::stream_bytes, &SourceRate::checksum_bytes, &SourceRate::gain_bytes,
-                        &SourceRate::code_bytes, &SourceRate::zstd_packed_bytes, &SourceRate::zstd_words_bytes}) {
+                        &SourceRate::code_bytes, &SourceRate::zstd_packed_bytes, &SourceRate::zstd_words_bytes,
+                        &SourceRate::num_silent_frames, &SourceRate::silent_bytes}) {
       to.*member += from.*member;
     }
     to.raw_bytes += from.raw_bytes;
     to.codebook_bits.resize(from.codebook_bits.size());
     for (size_t h = 0; h < from.codebook_bits.size(); ++h) to.codebook_bits[h] += from.codebook_bits[h];
+    for (auto member : {&SourceRate::prior, &SourceRate::joint}) {
+      if (!(from.*member)) continue;
+      if (!(to.*member)) (to.*member).emplace();
+      (to.*member)->code_bytes += (from.*member)->code_bytes;
+      std::vector<double>& bits = (to.*member)->codebook_bits;
+      bits.resize((from.*member)->codebook_bits.size());
+      for (size_t h = 0; h < bits.size(); ++h) bits[h] += (from.*member)->codebook_bits[h];
+    }
   }
 }
 
@@ -598,7 +667,8 @@ std::vector<RatePlot> rate_plots(const Json& report) {
   int color = 0;
   for (const auto& [key, name] : {std::pair{"raw_bytes", "raw"}, std::pair{"zstd_packed_bytes", "zstd -19, packed"},
                                   std::pair{"zstd_words_bytes", "zstd -19, two bytes a code"},
-                                  std::pair{"adaptive_bytes", "adaptive model"}, std::pair{"prior_bytes", "prior"}}) {
+                                  std::pair{"adaptive_bytes", "adaptive model"}, std::pair{"prior_bytes", "prior"},
+                                  std::pair{"joint_bytes", "prior, joint"}}) {
     Series series{.name = name, .color = color++};
     for (const Json& level : summary["levels"]) {
       double bytes = 0;
@@ -626,6 +696,7 @@ std::string rate_text(const Json& report) {
     text += "\ncodebooks   kbit/s      raw  zstd(p)  zstd(w) adaptive overhead";
     for (const Json& name : report["sources"]) append(text, " %8.8s", name.get<std::string>().c_str());
     text += "\n";
+    const bool has_prior = !summary["levels"].empty() && summary["levels"][0]["file"].contains("prior_file_bytes");
     for (const Json& level : summary["levels"]) {
       const Json& file = level["file"];
       append(text, "%9d", level["num_codebooks"].get<int>());
@@ -644,6 +715,43 @@ std::string rate_text(const Json& report) {
     text +=
         "raw, zstd (-19; p: packed bits, w: two bytes a code) and adaptive: of all codes; overhead: all else in the "
         "file\n";
+
+    if (has_prior) {
+      text += "\nkbit/s of the codes by coder, and saved against raw\ncodebooks  source       raw   adaptive              prior"
+              "              joint  over ideal\n";
+    }
+    for (const Json& level : summary["levels"]) {
+      if (!has_prior) break;
+      constexpr const char* kKeys[] = {"raw_bytes", "adaptive_bytes", "prior_bytes", "joint_bytes"};
+      double sums[4] = {}, all_ideal = 0;
+      const auto line = [&](const std::string& name, const double (&bytes)[4], double ideal) {
+        append(text, "%9d  %-8.8s", level["num_codebooks"].get<int>(), name.c_str());
+        text += cell(number_or_null(kbit_per_second(bytes[0], seconds)), 8, 3);
+        for (int i = 1; i < 4; ++i) {
+          text += cell(number_or_null(kbit_per_second(bytes[i], seconds)), 10, 3);
+          append(text, " (%5.1f %%)", bytes[0] > 0 ? 100 * (1 - bytes[i] / bytes[0]) : 0);
+        }
+        append(text, " %8.3f %%\n", ideal > 0 ? 100 * (bytes[2] / ideal - 1) : 0);
+      };
+      for (const Json& source : level["file"]["sources"]) {
+        double bytes[4];
+        for (int i = 0; i < 4; ++i) sums[i] += bytes[i] = source["coders"][kKeys[i]].get<double>();
+        const double ideal = source["ideal"]["prior_bytes"];
+        all_ideal += ideal;
+        line(source["name"].get<std::string>(), bytes, ideal);
+      }
+      line("all", sums, all_ideal);
+    }
+    if (has_prior) {
+      text += "over ideal: what prior-coded bytes have more than the sum of -log2 of their probabilities\n";
+      for (const Json& source : summary["levels"].back()["file"]["sources"]) {
+        const Json& silent = source["silent"];
+        if (silent["seconds"].get<double>() > 0) {
+          append(text, "silence of %s: %.1f s of segments at %.1f bit/s\n", source["name"].get<std::string>().c_str(),
+                 silent["seconds"].get<double>(), silent["bit_per_second"].get<double>());
+        }
+      }
+    }
 
     const auto curve = [&](const char* title, const char* setting, const char* key, const Json& points) {
       if (points.empty()) return;

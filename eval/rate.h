@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,8 +22,15 @@
 #include "eval/distances.h"
 #include "eval/json_output.h"
 #include "eval/tracks.h"
+#include "prior/model.h"
 
 namespace vqcodec::eval {
+
+// What a coder with a prior makes of the codes of one source, streams that are shorter by another coder included.
+struct PriorRate {
+  uint64_t code_bytes = 0;
+  std::vector<double> codebook_bits;  // [num_codebooks], by the coder's own probabilities; code_bytes is a little more
+};
 
 // Streams of one source. checksum_bytes + gain_bytes + code_bytes == stream_bytes.
 struct SourceRate {
@@ -34,22 +42,29 @@ struct SourceRate {
   double raw_bytes = 0;               // all codes at log2(codebook_size) bits
   uint64_t zstd_packed_bytes = 0;     // zstd -19 of the source's codes of the whole song, at ceil(log2(size)) bits each
   uint64_t zstd_words_bytes = 0;      // the same at two bytes a code, of which zstd often makes less
+  uint64_t num_silent_frames = 0;     // of streams that are silent
+  uint64_t silent_bytes = 0;          // what those take: stream, and place in the segment's head and in the index
+  std::optional<PriorRate> prior, joint;  // with a prior: each source by itself, and given those before it
 };
 
 // A .vqc file. header + metadata + segment heads + index + all stream_bytes == file_bytes.
 struct FileRate {
   uint32_t num_codebooks = 0;
+  uint64_t num_frames = 0;
   uint64_t header_bytes = 0;
   uint64_t metadata_bytes = 0;
   uint64_t segment_head_bytes = 0;
   uint64_t index_bytes = 0;  // index and end mark
   uint64_t file_bytes = 0;
+  uint64_t prior_file_bytes = 0, joint_file_bytes = 0;  // of the file with a prior instead; 0: there is none
   uint64_t checksum_bytes = 0;  // all CRCs of the file: those of the streams and those within the other parts
   std::vector<SourceRate> sources;
 };
 
-// The song as `vqcodec encode` writes it with this metadata (JSON text).
-FileRate file_rate(const CodedSong& song, std::string_view metadata_json, runtime::ThreadPool& pool);
+// The song as `vqcodec encode --no-prior` writes it with this metadata (JSON text), and what a prior makes of it. Throws
+// Error(kModel, kBadFile) for a prior of another model.
+FileRate file_rate(const CodedSong& song, std::string_view metadata_json, runtime::ThreadPool& pool,
+                   const std::shared_ptr<const prior::Model>& prior = nullptr);
 
 // The same song at a lower quality: the first num_codebooks of each frame. 1..song.info.num_codebooks.
 CodedSong keep_codebooks(const CodedSong& song, int num_codebooks);
@@ -81,6 +96,7 @@ struct RateOptions {
   std::vector<int> levels{};  // codebooks to keep; empty = 1..all
   std::vector<int> opus_bps{6000, 8000, 12000, 16000, 24000, 32000, 64000};
   std::string metadata_json{};                // of the .vqc files
+  std::shared_ptr<const prior::Model> prior{};  // if its coding is to be measured too
   std::function<void(double)> on_progress{};  // share of the track that is done
 };
 

@@ -23,6 +23,7 @@
 #include "codec/vqc_reader.h"
 #include "codec/vqc_writer.h"
 #include "eval/tracks.h"
+#include "prior/coder.h"
 #include "runtime/thread_pool.h"
 #include "vqvae/decoder.h"
 #include "vqvae/encoder.h"
@@ -175,7 +176,7 @@ class SpeedRun {
     if (opusenc_.empty() || opusdec_.empty()) {
       result_.remarks.push_back("opusenc or opusdec was not found (Debian: opus-tools), so there is no ratio to Opus");
     }
-    result_.remarks.push_back("this version has no prior: the coder is the adaptive model alone");
+    if (options_.prior == nullptr) result_.remarks.push_back("no prior: the coder is the adaptive model alone");
     const auto steps = static_cast<double>(options_.repetitions) * static_cast<double>(options_.threads.size() + 1);
     double done = 0;
     const auto step = [&] {
@@ -236,6 +237,7 @@ class SpeedRun {
               });
             }
           }));
+    if (options_.prior != nullptr) prior_stages(num_threads, pool, song);
     std::vector<float> decoded;
     speed("decode.network", num_threads, time_of([&] {
             vqvae::Decoder decoder(model_, {}, pool, [&](int, std::span<const float> block) {
@@ -260,6 +262,48 @@ class SpeedRun {
     }
   }
 
+  void prior_stages(int num_threads, runtime::ThreadPool& pool, const CodedSong& song) {
+    prior::Coder coder(options_.prior, song.info, pool);
+    const codec::CodingTools tools{&coder, [&pool](size_t count, const std::function<void(size_t)>& body) {
+                                     pool.parallel_for(static_cast<int64_t>(count), 1, [&](int64_t begin, int64_t end) {
+                                       for (int64_t i = begin; i < end; ++i) body(static_cast<size_t>(i));
+                                     });
+                                   }};
+    codec::MemorySink sink;
+    speed("encode.prior", num_threads, time_of([&] {
+            codec::VqcWriter writer = take(codec::VqcWriter::create(sink, song.info, {}, {.tools = tools}));
+            for (const auto& segment : song.segments) take(writer.write_segment(segment));
+            take(writer.finish(song.info.num_samples));
+          }));
+    const codec::MemorySource source(sink.bytes());
+    const codec::VqcReader reader = take(codec::VqcReader::open(source));
+    std::vector<uint32_t> all;
+    for (uint32_t s = 0; s < song.info.sources.size(); ++s) all.push_back(s);
+    speed("decode.prior", num_threads, time_of([&] {
+            std::vector<codec::EncodedSegment> segments;
+            for (uint32_t k = 0; k < reader.num_segments(); ++k) segments.push_back(take(reader.read_segment(k, all)));
+            const auto decoded = codec::decode_segments(reader.info(), segments, all, tools);
+            for (size_t k = 0; k < decoded.size(); ++k) {
+              for (const uint32_t s : all) {
+                if (take(decoded[k][s]) != song.segments[k][s]) {
+                  throw Error(ExitCode::kInternal, "the prior gave other codes than it was given");
+                }
+              }
+            }
+          }));
+    if (result_.prior_vqc_bytes > 0) return;
+    result_.prior_vqc_bytes = sink.bytes().size();
+    size_t num_streams = 0, num_prior = 0;
+    for (uint32_t k = 0; k < reader.num_segments(); ++k) {
+      for (const uint32_t s : all) {
+        num_prior += take(reader.read_coder(k, s)) == std::optional(static_cast<uint8_t>(codec::StreamCoder::kPrior));
+        ++num_streams;
+      }
+    }
+    result_.remarks.push_back("the prior codes " + std::to_string(num_prior) + " of " + std::to_string(num_streams) +
+                              " streams; the others are silent, or shorter without it");
+  }
+
   void whole(int num_threads, bool with_memory) {
     const std::string vqcodec = options_.vqcodec.string(), vqc = file("speed.vqc");
     const std::vector<std::string> common = {"--model", options_.model_path, "--threads", std::to_string(num_threads)};
@@ -269,12 +313,20 @@ class SpeedRun {
       first.emplace_back("--quiet");
       return first;
     };
-    const auto encode = words({"encode", options_.audio.string(), "-o", vqc, "--force"});
-    const auto decode = words({"decode", vqc, "-o", file("whole.wav"), "--force"});
+    std::vector<std::string> encode = words({"encode", options_.audio.string(), "-o", vqc, "--force"});
+    std::vector<std::string> decode = words({"decode", vqc, "-o", file("whole.wav"), "--force"});
+    std::vector<std::string> first_byte = words({"decode", vqc, "-o", "-"});
+    if (options_.prior == nullptr) {
+      encode.emplace_back("--no-prior");
+    } else {
+      for (auto* command : {&encode, &decode, &first_byte}) {
+        command->insert(command->end(), {"--prior", options_.prior_path});
+      }
+    }
     speed("encode.whole", num_threads, run_child(encode).wall_seconds);
     speed("decode.whole", num_threads, run_child(decode).wall_seconds);
     collector_.add("decode.first_byte", num_threads, "ms", false,
-                   1000 * seconds_to_first_byte(words({"decode", vqc, "-o", "-"})));
+                   1000 * seconds_to_first_byte(first_byte));
     if (!with_memory) return;  // it hardly varies
     collector_.add("encode.peak_memory", num_threads, "MiB", false, run_child(encode, true).peak_mib);
     collector_.add("decode.peak_memory", num_threads, "MiB", false, run_child(decode, true).peak_mib);

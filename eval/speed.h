@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eval/json_output.h"
+#include "prior/model.h"
 #include "vqvae/model.h"
 
 namespace vqcodec::eval {
@@ -50,6 +51,8 @@ struct SpeedOptions {
   std::filesystem::path folder{};   // for files that are made on the way
   std::filesystem::path vqcodec{};  // the program; empty = only what runs in this process
   std::string model_path{};
+  std::shared_ptr<const prior::Model> prior{};  // for codes of the model; null: without
+  std::string prior_path{};
   std::vector<int> threads = {1, 2};
   int repetitions = 5;
   std::function<void(double)> on_progress{};  // share done
@@ -58,6 +61,7 @@ struct SpeedOptions {
 struct SpeedResult {
   double audio_seconds = 0;
   uint64_t vqc_bytes = 0, opus_bytes = 0, code_bytes = 0, zstd_bytes = 0;  // code_bytes: codes as 16-bit numbers
+  uint64_t prior_vqc_bytes = 0;  // with the prior, if there is one
   std::vector<Measure> measures;
   std::vector<std::string> remarks;  // what could not be measured, and why
 };

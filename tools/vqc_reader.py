@@ -8,6 +8,9 @@ refuses what FORMAT.md says a reader must refuse. Slow: some thousand codes a se
   vqc_reader.py --crc FILE     a line a stream: segment, source, gain, CRC32C of gain and codes
   vqc_reader.py --trace FILE   every bit of coder 1: zeros, bit
 
+Streams of coder 2 need a prior, which this reader does not have: their codes are null (--crc: the CRC that the file
+says, then "needs prior"), and a line on standard error tells of them. Their bytes' CRC is checked.
+
 The metadata's text is printed where the module `zstandard` (or Python 3.14's `compression.zstd`) is there, else left out.
 """
 import argparse
@@ -195,7 +198,6 @@ def parse_header(data):
                                    ("codebooks", codebooks, 1, 32), ("codebook size", codebook_size, 2, 65536),
                                    ("segment frames", frames, 1, 65536), ("codes", frames * codebooks, 1, 1048576)):
         require(low <= value <= high, f"{name} is {value}, expected {low}..{high}")
-    require(numerics == 0, "numerics")
     names = []
     at = 76
     for _ in range(sources):
@@ -212,7 +214,7 @@ def parse_header(data):
     require(at == size - 4, "names do not fill the header")
     return size, {"sample_rate_hz": rate, "hop_samples": hop, "num_channels": channels, "sources": names,
                   "num_codebooks": codebooks, "codebook_size": codebook_size, "segment_frames": frames,
-                  "model_id": header[44:76].hex()}
+                  "model_id": header[44:76].hex(), "numerics": numerics, "prior_id": None, "joint_order": []}
 
 
 def parse_metadata(body):
@@ -238,6 +240,17 @@ def parse_metadata(body):
         raise
     except Exception as error:  # whatever the zstd module raises
         raise BadFile(f"metadata: {error}") from None
+
+
+def parse_prior(body, info):
+    check_crc(body, "PRIO")
+    sources = len(info["sources"])
+    require(len(body) >= 37 and len(body) == 37 + body[32], "size of PRIO")
+    order = list(body[33:-4])
+    require(any(body[:32]), "PRIO names no prior")
+    require(not order or sorted(order) == list(range(sources)), "order of the sources")
+    info["prior_id"] = body[:32].hex()
+    info["joint_order"] = [info["sources"][i] for i in order]
 
 
 def parse_stream(data, info, frames, trace):
@@ -266,6 +279,8 @@ def parse_stream(data, info, frames, trace):
                     value >>= bits
                     require(frame[k] < info["codebook_size"], "raw code too large")
             require(value == 0, "bits after the last raw code")
+        elif coder == 2 and info["prior_id"]:
+            return {"gain": gain, "codes": None, "crc": codes_crc}
         else:
             raise BadFile(f"coder {coder}")
     flat = [gain] + [code for frame in codes for code in frame]
@@ -279,6 +294,7 @@ def parse_file(data, trace=False):
     segments = []
     index = b""
     metadata = None
+    prior_seen = False
     before_segments = 0
     short = False
     while True:
@@ -289,11 +305,12 @@ def parse_file(data, trace=False):
         tag, flags, size = struct.unpack_from("<4sII", header)
         require(all(c in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789" for c in tag), "tag")
         require(flags <= 1, "section flags")
-        require(tag not in (b"SEGM", b"INDX", b"VEND") or flags == 1, "section must be critical")
+        require(tag not in (b"PRIO", b"SEGM", b"INDX", b"VEND") or flags == 1, "section must be critical")
         require(tag != b"META" or flags == 0, "META must not be critical")
         body = data[offset + 16:offset + 16 + size]
         require(len(body) == size, f"the file ends inside section {tag.decode()}")
         offset += 16 + size
+        require(tag not in (b"SEGM", b"INDX") or prior_seen or not info["numerics"], "numerics without PRIO")
         if tag == b"SEGM":
             head_size = 12 + 4 * sources
             require(size >= head_size, "segment too short")
@@ -323,8 +340,11 @@ def parse_file(data, trace=False):
         if tag == b"META" and metadata is None and not segments:
             require(8 <= size <= 1114112, "size of the metadata section")
             metadata = (parse_metadata(body),)
+        elif tag == b"PRIO" and info["numerics"] and not prior_seen and not segments:
+            prior_seen = True
+            parse_prior(body, info)
         else:
-            require(tag not in (b"META", b"VEND"), f"section {tag.decode()} out of place")
+            require(tag not in (b"PRIO", b"META", b"VEND"), f"section {tag.decode()} out of place")
             require(flags == 0, f"unknown critical section {tag.decode(errors='replace')}")
     check_crc(body, "index")
     require(body[:-4] == index, "the index contradicts the segments")
@@ -358,10 +378,14 @@ def main():
         return 1
     if options.trace:
         return 0
+    num_lacking = sum(stream["codes"] is None for segment in segments for stream in segment["streams"])
+    if num_lacking:
+        print(f"vqc_reader: {options.file}: {num_lacking} of {len(segments) * len(info['sources'])} streams need prior "
+              f"{info['prior_id'][:12]} of numerics {info['numerics']}", file=sys.stderr)
     if options.crc:
         for i, segment in enumerate(segments):
             for name, stream in zip(info["sources"], segment["streams"]):
-                print(i, name, stream["gain"], f"{stream['crc']:08x}")
+                print(i, name, stream["gain"], f"{stream['crc']:08x}" + (" needs prior" if stream["codes"] is None else ""))
         return 0
     info["segments"] = [{name: {"gain": stream["gain"], "codes": stream["codes"]}
                          for name, stream in zip(info["sources"], segment["streams"])} for segment in segments]

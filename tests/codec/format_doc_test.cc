@@ -147,6 +147,31 @@ TEST(PythonReader, GivesTheBitsOfTheExample) {
   EXPECT_EQ(run_python_reader("--trace", source_dir() / "tests/data/golden/example.vqc").text, bits);
 }
 
+TEST(PythonReader, TellsWhichStreamsNeedAPrior) {
+  if (!has_python()) GTEST_SKIP() << "python3 is not installed";
+  for (const char* name : {"prior", "prior_joint", "prior_low"}) {
+    const Output output = run_python_reader("--crc", source_dir() / "tests/data/golden" / (std::string(name) + ".vqc"));
+    EXPECT_EQ(output.status, 0) << output.text;
+    const auto bytes = golden(name);
+    const MemorySource source(bytes);
+    const auto reader = VqcReader::open(source);
+    ASSERT_TRUE(reader.ok());
+    for (uint32_t i = 0; i < reader->num_segments(); ++i) {
+      for (uint32_t s = 0; s < reader->info().sources.size(); ++s) {
+        const auto decoded = reader->read_source_segment(i, s);
+        const bool needs_prior = !decoded && decoded.error().code == Errc::kNeedsPrior;
+        ASSERT_TRUE(decoded.ok() || needs_prior);
+        const std::string line = "\n" + std::to_string(i) + " " + reader->info().sources[s] + " ";
+        const size_t at = ("\n" + output.text).find(line);
+        ASSERT_NE(at, std::string::npos) << line;
+        const std::string rest = output.text.substr(at, output.text.find('\n', at) - at);
+        EXPECT_EQ(rest.ends_with(" needs prior"), needs_prior) << rest;
+      }
+    }
+    EXPECT_THAT(output.text, HasSubstr("streams need prior "));
+  }
+}
+
 TEST(PythonReader, RefusesBadFilesWithAMessage) {
   if (!has_python()) GTEST_SKIP() << "python3 is not installed";
   const bool has_zstd = run("python3 -c 'import zstandard; print(1)' 2>/dev/null").text == "1\n";
