@@ -19,9 +19,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/main_guard.h"
-#include "codec/cdf.h"
-#include "codec/range_coder.h"
-#include "prior/random_prior.h"
+#include "prior/coder.h"
 #include "prior/selftest.h"
 #include "runtime/cpu.h"
 
@@ -298,61 +296,6 @@ int run_transcode(const std::vector<std::string>& arguments) {
   return 0;
 }
 
-// Codes that the prior is asked for, coded from whole segments and decoded in steps: whether both get the same counts
-// here. Gives what went wrong, or nothing.
-std::string check_prior(const apps::LoadedPrior& loaded, runtime::ThreadPool& pool) {
-  const prior::Config& config = loaded.model->config();
-  codec::StreamInfo info;
-  info.sources = config.sources;
-  info.num_codebooks = static_cast<uint32_t>(config.num_codebooks);
-  info.codebook_size = static_cast<uint32_t>(config.codebook_size);
-  for (size_t i = 0; i < info.model_id.size(); ++i) {
-    info.model_id[i] = static_cast<uint8_t>(std::stoi(config.model_id.substr(2 * i, 2), nullptr, 16));
-  }
-  prior::Coder coder(loaded.model, info, pool);
-  constexpr uint32_t kFrames = 48;
-  prior::SplitMix64 random(1);
-  std::vector<std::vector<uint16_t>> codes(info.sources.size());
-  std::vector<codec::CodePredictor::Sequence> sequences;
-  std::vector<std::span<const uint16_t>> views;
-  for (uint32_t s = 0; s < info.sources.size(); ++s) {
-    for (uint32_t i = 0; i < kFrames * info.num_codebooks; ++i) {
-      codes[s].push_back(static_cast<uint16_t>(random.below(info.codebook_size)));
-    }
-    sequences.push_back({s, kFrames, {}});
-    for (uint32_t other = 0; other < s; ++other) sequences[s].given.push_back({other, codes[other]});
-  }
-  for (const auto& one : codes) views.emplace_back(one);
-  std::vector<std::vector<codec::SymbolCounts>> counts(codes.size());
-  for (size_t s = 0; s < codes.size(); ++s) counts[s].resize(codes[s].size());
-  coder.predict(sequences, views, [&](size_t s, size_t place, std::span<const float> weights) {
-    const auto found = codec::counts_of_symbol(weights, codec::kPriorTotalBits, codes[s][place]);
-    if (found) counts[s][place] = *found;
-  });
-  std::vector<std::vector<uint8_t>> streams;
-  for (const auto& one : counts) {
-    codec::RangeEncoder encoder;
-    for (const codec::SymbolCounts& count : one) encoder.encode(count.cum, count.freq, codec::kPriorTotalBits);
-    streams.push_back(encoder.finish());
-  }
-  std::vector<codec::RangeDecoder> decoders(streams.begin(), streams.end());
-  std::vector<size_t> num_right(codes.size());
-  coder.generate(sequences, [&](size_t s, size_t place, std::span<const float> weights) -> std::optional<uint16_t> {
-    const auto target = decoders[s].decode_target(codec::kPriorTotalBits);
-    const auto found = codec::symbol_at(weights, codec::kPriorTotalBits, target);
-    if (!found || found->symbol != codes[s][place]) return std::nullopt;
-    decoders[s].consume(found->cum, found->freq, codec::kPriorTotalBits);
-    ++num_right[s];
-    return static_cast<uint16_t>(found->symbol);
-  });
-  for (size_t s = 0; s < codes.size(); ++s) {
-    if (num_right[s] != codes[s].size() || !decoders[s].finish().ok()) {
-      return "code " + std::to_string(num_right[s]) + " of " + info.sources[s] + " does not decode";
-    }
-  }
-  return {};
-}
-
 int run_selftest(const std::vector<std::string>& arguments) {
   apps::Command command("vqcodec", "selftest [options]", 0, kSelftestExamples);
   auto add = command.options.add_options();
@@ -373,7 +316,7 @@ int run_selftest(const std::vector<std::string>& arguments) {
   if (const auto loaded = apps::load_prior(text(values, "prior"))) {
     runtime::ThreadPool pool(0);
     report("coding with " + loaded->path + " (prior " + apps::short_id(loaded->model->id()) + ")",
-           check_prior(*loaded, pool));
+           prior::check_coding(loaded->model, pool));
   }
   if (all_passed) return 0;
   warn("this machine does not compute what all others do; please report its processor");

@@ -83,12 +83,12 @@ Result<void> validate(const StreamInfo& info) {
 
 Result<void> validate_prior(const StreamInfo& info) {
   const bool has_id = info.prior_id != std::array<uint8_t, 32>{};
-  if (has_id != info.has_prior() || (info.is_joint() && !info.has_prior())) {
+  if (has_id != info.has_prior()) {
     return ErrorInfo{Errc::kBadArgument,
-                     "numerics_id is " + std::to_string(info.numerics_id) + (has_id ? " with a prior" : " without a prior") +
-                         (info.is_joint() ? " and joint coding" : "") +
-                         "; expected all of them or 0",
-                     0};
+                     has_id ? "a prior without its numerics" : "the prior's id is all zero, which names none", 0};
+  }
+  if (info.is_joint() && !info.has_prior()) {
+    return ErrorInfo{Errc::kBadArgument, "an order for joint coding, which needs a prior", 0};
   }
   if (info.is_joint()) {
     std::vector<uint32_t> sorted = info.source_order;

@@ -6,6 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "codec/cdf.h"
+#include "codec/range_coder.h"
+#include "codec/stream_coder.h"
+#include "prior/random_prior.h"
 #include "runtime/sha256.h"
 
 namespace vqcodec::prior {
@@ -103,6 +107,59 @@ std::vector<uint32_t> joint_order(const Model& model, const std::vector<std::str
     if (at != sources.end() && std::ranges::find(order, index) == order.end()) order.push_back(index);
   }
   return order;
+}
+
+std::string check_coding(const std::shared_ptr<const Model>& model, runtime::ThreadPool& pool) {
+  const Config& config = model->config();
+  codec::StreamInfo info;
+  info.sources = config.sources;
+  info.num_codebooks = static_cast<uint32_t>(config.num_codebooks);
+  info.codebook_size = static_cast<uint32_t>(config.codebook_size);
+  for (size_t i = 0; i < info.model_id.size(); ++i) {
+    info.model_id[i] = static_cast<uint8_t>(std::stoi(config.model_id.substr(2 * i, 2), nullptr, 16));
+  }
+  Coder coder(model, info, pool);
+  constexpr uint32_t kFrames = 48;
+  SplitMix64 random(1);
+  std::vector<std::vector<uint16_t>> codes(info.sources.size());
+  std::vector<codec::CodePredictor::Sequence> sequences;
+  std::vector<std::span<const uint16_t>> views;
+  for (uint32_t s = 0; s < info.sources.size(); ++s) {
+    for (uint32_t i = 0; i < kFrames * info.num_codebooks; ++i) {
+      codes[s].push_back(static_cast<uint16_t>(random.below(info.codebook_size)));
+    }
+    sequences.push_back({s, kFrames, {}});
+    for (uint32_t other = 0; other < s; ++other) sequences[s].given.push_back({other, codes[other]});
+  }
+  for (const auto& one : codes) views.emplace_back(one);
+  std::vector<std::vector<codec::SymbolCounts>> counts(codes.size());
+  for (size_t s = 0; s < codes.size(); ++s) counts[s].resize(codes[s].size());
+  coder.predict(sequences, views, [&](size_t s, size_t place, std::span<const float> weights) {
+    const auto found = codec::counts_of_symbol(weights, codec::kPriorTotalBits, codes[s][place]);
+    if (found) counts[s][place] = *found;
+  });
+  std::vector<std::vector<uint8_t>> streams;
+  for (const auto& one : counts) {
+    codec::RangeEncoder encoder;
+    for (const codec::SymbolCounts& count : one) encoder.encode(count.cum, count.freq, codec::kPriorTotalBits);
+    streams.push_back(encoder.finish());
+  }
+  std::vector<codec::RangeDecoder> decoders(streams.begin(), streams.end());
+  std::vector<size_t> num_right(codes.size());
+  coder.generate(sequences, [&](size_t s, size_t place, std::span<const float> weights) -> std::optional<uint16_t> {
+    const auto target = decoders[s].decode_target(codec::kPriorTotalBits);
+    const auto found = codec::symbol_at(weights, codec::kPriorTotalBits, target);
+    if (!found || found->symbol != codes[s][place]) return std::nullopt;
+    decoders[s].consume(found->cum, found->freq, codec::kPriorTotalBits);
+    ++num_right[s];
+    return static_cast<uint16_t>(found->symbol);
+  });
+  for (size_t s = 0; s < codes.size(); ++s) {
+    if (num_right[s] != codes[s].size() || !decoders[s].finish().ok()) {
+      return "code " + std::to_string(num_right[s]) + " of " + info.sources[s] + " does not decode";
+    }
+  }
+  return {};
 }
 
 }  // namespace vqcodec::prior

@@ -50,4 +50,7 @@ class Coder final : public codec::CodePredictor {
 // drums, bass, other and vocals, then the others as in `sources`. Gives indices into `sources`.
 std::vector<uint32_t> joint_order(const Model& model, const std::vector<std::string>& sources);
 
+// Codes random codes of every source by whole segments and decodes them in steps. Gives what went wrong, or nothing.
+std::string check_coding(const std::shared_ptr<const Model>& model, runtime::ThreadPool& pool);
+
 }  // namespace vqcodec::prior

@@ -155,12 +155,12 @@ TEST_F(Damage, VerifyFindsEveryFlippedByte) {
   const std::string bytes = read_bytes(dir_ / "short.vqc");
   ASSERT_GT(bytes.size(), 300U);
   runtime::ThreadPool pool(1);
-  EXPECT_TRUE(verify(dir_ / "short.vqc", pool).damage.empty());
+  EXPECT_TRUE(verify(dir_ / "short.vqc", "", pool).damage.empty());
   for (size_t i = 0; i < bytes.size(); ++i) {
     std::string bad = bytes;
     bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
     write_bytes(dir_ / "bad.vqc", bad);
-    const VerifyReport report = verify(dir_ / "bad.vqc", pool);
+    const VerifyReport report = verify(dir_ / "bad.vqc", "", pool);
     ASSERT_FALSE(report.damage.empty()) << "byte " << i;
     EXPECT_EQ(report.damage[0].code(), ExitCode::kBadFile) << report.damage[0].what();
   }
@@ -189,7 +189,7 @@ TEST_F(Damage, EveryBadFileOfTheFormatFailsToVerify) {
     if (entry.path().extension() != ".vqc") continue;
     ++count;
     runtime::ThreadPool pool(1);
-    const VerifyReport report = verify(entry.path().string(), pool);
+    const VerifyReport report = verify(entry.path().string(), "", pool);
     ASSERT_FALSE(report.damage.empty()) << entry.path();
     const bool other_codes = entry.path().stem() == "codes_crc";
     EXPECT_EQ(report.damage[0].code(), other_codes ? ExitCode::kModel : ExitCode::kBadFile) << entry.path();

@@ -161,8 +161,9 @@ TEST(PythonReader, TellsWhichStreamsNeedAPrior) {
         const auto decoded = reader->read_source_segment(i, s);
         const bool needs_prior = !decoded && decoded.error().code == Errc::kNeedsPrior;
         ASSERT_TRUE(decoded.ok() || needs_prior);
-        const std::string line = "\n" + std::to_string(i) + " " + reader->info().sources[s] + " ";
-        const size_t at = ("\n" + output.text).find(line);
+        std::string line = std::to_string(i);
+        line.append(" ").append(reader->info().sources[s]).append(" ");
+        const size_t at = output.text.find(line);
         ASSERT_NE(at, std::string::npos) << line;
         const std::string rest = output.text.substr(at, output.text.find('\n', at) - at);
         EXPECT_EQ(rest.ends_with(" needs prior"), needs_prior) << rest;
