@@ -226,28 +226,34 @@ VerifyReport verify(const std::string& path, const std::string& prior, runtime::
   std::optional<Coding> coding;
   std::vector<uint32_t> all;
   size_t batch = 1;
-  bool is_reported = false;  // that the prior is not at hand
+  bool is_reported = false;      // that the prior is not at hand
+  std::optional<Error> lacking;  // why the prior is not at hand; to be reported where a stream needs it
   const auto begin = [&](const codec::StreamInfo& info, const std::string& metadata) {
     report.num_sources = static_cast<uint32_t>(info.sources.size());
     report.model_id = info.model_id;
     all.resize(report.num_sources);
     std::iota(all.begin(), all.end(), 0U);
     batch = segments_at_once(info, all.size());
-    // Damage of the section that names it has been noted.
-    if (info.has_prior() && info.prior_id == std::array<uint8_t, 32>{}) is_reported = true;
     try {
       coding.emplace(load_prior_of(info, metadata, name, prior), info, name, pool);
     } catch (const Error& error) {
-      if (!is_reported) report.damage.push_back(error);
-      is_reported = true;
+      if (!is_reported) lacking = error;
       coding.emplace(std::nullopt, info, name, pool);
     }
+    // Of a damaged section that should name it one has heard.
+    is_reported = is_reported || (info.has_prior() && info.prior_id == std::array<uint8_t, 32>{});
   };
   std::vector<codec::EncodedSegment> waiting;
   const auto check_waiting = [&](const codec::StreamInfo& info) {
     for (const auto& segment : codec::decode_segments(info, waiting, all, coding->tools())) {
       for (const auto& result : segment) {
-        if (!result && !(is_reported && result.error().code == Errc::kNeedsPrior)) note(result.error());
+        if (result) continue;
+        if (result.error().code != Errc::kNeedsPrior) {
+          note(result.error());
+        } else if (!is_reported) {
+          is_reported = true;
+          lacking ? report.damage.push_back(*lacking) : note(result.error());
+        }
       }
     }
     waiting.clear();

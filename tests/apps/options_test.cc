@@ -11,12 +11,16 @@ using Options = Vqcodec;
 using testing::HasSubstr;
 
 const std::map<std::string, std::vector<std::string>> kOptions = {
-    {"encode", {"--out", "-o", "--quality", "--model", "--threads", "--downmix", "--force", "--quiet", "--help"}},
+    {"encode",
+     {"--out", "-o", "--quality", "--model", "--prior", "--no-prior", "--joint", "--threads", "--downmix", "--force",
+      "--quiet", "--help"}},
     {"decode",
      {"--out", "-o", "--stems", "--stems-format", "--sources", "--without", "--from", "--to", "--bits", "--keep-going",
-      "--model", "--threads", "--force", "--quiet", "--help"}},
-    {"info", {"--json", "--threads", "--help"}},
-    {"verify", {"--model", "--threads", "--quiet", "--help"}},
+      "--model", "--prior", "--threads", "--force", "--quiet", "--help"}},
+    {"info", {"--json", "--codebooks", "--prior", "--threads", "--help"}},
+    {"verify", {"--model", "--prior", "--threads", "--quiet", "--help"}},
+    {"transcode",
+     {"--out", "-o", "--from-prior", "--prior", "--no-prior", "--joint", "--threads", "--force", "--quiet", "--help"}},
 };
 
 TEST_F(Options, HelpNamesEveryCommandAndOption) {
@@ -38,7 +42,7 @@ TEST_F(Options, HelpNamesEveryCommandAndOption) {
     EXPECT_EQ(ok({command, "-h", "--nonsense"}).out, help.out);
     const auto refuses = [&](std::vector<std::string> arguments, const std::string& says) {
       arguments.insert(arguments.begin(), {command, "x"});
-      if (command == "encode" || command == "decode") arguments.insert(arguments.end(), {"-o", dir_ / "no.wav"});
+      if (command != "info" && command != "verify") arguments.insert(arguments.end(), {"-o", dir_ / "no.wav"});
       fails(arguments, ExitCode::kUsage, says);
     };
     refuses({"--nonsense"}, "nonsense");
@@ -49,7 +53,8 @@ TEST_F(Options, HelpNamesEveryCommandAndOption) {
   }
   EXPECT_EQ(ok({"--version"}).out, "vqcodec " VQCODEC_VERSION "\n");
   EXPECT_EQ(run({}).exit_code, 1);
-  fails({"transcode"}, ExitCode::kUsage, "transcode");
+  fails({"transmute"}, ExitCode::kUsage, "transmute");
+  EXPECT_THAT(ok({"selftest", "--help"}).out, HasSubstr("Usage: vqcodec selftest"));
 }
 
 TEST_F(Options, ContradictionsAreRefused) {
