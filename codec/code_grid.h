@@ -38,7 +38,7 @@ struct StreamInfo {
   // Of the prior that codes streams; numerics_id is 0, prior_id all zero and source_order empty when there is none.
   uint32_t numerics_id = 0;               // arithmetic of its probabilities
   std::array<uint8_t, 32> prior_id{};     // SHA-256 of its file
-  std::vector<uint32_t> source_order;     // joint coding: all sources, each coded given those before it; else empty
+  std::vector<uint32_t> source_order{};   // joint coding: all sources, each coded given those before it; else empty
 
   // Known at the end of the file: a writer ignores them, a stream reader has 0 until it has seen the end.
   uint64_t num_frames = 0;   // frames of the whole file

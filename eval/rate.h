@@ -44,21 +44,21 @@ struct SourceRate {
   uint64_t zstd_words_bytes = 0;      // the same at two bytes a code, of which zstd often makes less
   uint64_t num_silent_frames = 0;     // of streams that are silent
   uint64_t silent_bytes = 0;          // what those take: stream, and place in the segment's head and in the index
-  std::optional<PriorRate> prior, joint;  // with a prior: each source by itself, and given those before it
+  std::optional<PriorRate> prior{}, joint{};  // with a prior: each source by itself, and given those before it
 };
 
 // A .vqc file. header + metadata + segment heads + index + all stream_bytes == file_bytes.
 struct FileRate {
   uint32_t num_codebooks = 0;
-  uint64_t num_frames = 0;
   uint64_t header_bytes = 0;
   uint64_t metadata_bytes = 0;
   uint64_t segment_head_bytes = 0;
   uint64_t index_bytes = 0;  // index and end mark
   uint64_t file_bytes = 0;
-  uint64_t prior_file_bytes = 0, joint_file_bytes = 0;  // of the file with a prior instead; 0: there is none
   uint64_t checksum_bytes = 0;  // all CRCs of the file: those of the streams and those within the other parts
   std::vector<SourceRate> sources;
+  uint64_t num_frames = 0;
+  uint64_t prior_file_bytes = 0, joint_file_bytes = 0;  // of the file with a prior instead; 0: there is none
 };
 
 // The song as `vqcodec encode --no-prior` writes it with this metadata (JSON text), and what a prior makes of it. Throws
