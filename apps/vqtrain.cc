@@ -106,6 +106,10 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   const bool quiet = flag(values, "quiet");
   vqvae::train::TrainOptions train;
   train.init_model = values["init"].as<std::string>();
+  train.init_separator = values["init-separator"].as<std::string>();
+  if (!train.init_model.empty() && !train.init_separator.empty()) {
+    throw Error(ExitCode::kUsage, "--init and --init-separator: give one of them");
+  }
   std::shared_ptr<const vqvae::Model> init;
   if (!train.init_model.empty()) init = vqvae::Model::load(train.init_model);
   const vqvae::train::Recipe recipe =
@@ -129,10 +133,6 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   train.num_threads = values["threads"].as<int>();
   if (train.num_threads < 0) throw Error(ExitCode::kUsage, "--threads: expected 0 or more");
   train.max_minutes = values["max-minutes"].as<double>();
-  train.init_separator = values["init-separator"].as<std::string>();
-  if (!train.init_model.empty() && !train.init_separator.empty()) {
-    throw Error(ExitCode::kUsage, "--init and --init-separator: give one of them");
-  }
   train.stop = &apps::stop_flag();
 
   std::vector<dataset::WeightedSongs> training;
