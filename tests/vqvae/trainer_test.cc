@@ -550,6 +550,8 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
     model.num_code_bins = tiny.num_code_bins;
     model.codebook_size = tiny.codebook_size;
     model.code_dim = tiny.code_dim;
+    model.envelope_dim = std::min(model.envelope_dim, 2);
+    if (model.noise) model.noise->width = 16;
     for (StackConfig* stack : {&model.encoder, &model.analysis, &model.synthesis}) stack->width = 16;
     TrainConfig& t = recipe.training;
     t.separation_steps = std::min<int64_t>(t.separation_steps, 1);
