@@ -528,7 +528,7 @@ void export_checkpoint(const std::string& checkpoint_path, const std::string& pr
     throw Error(ExitCode::kUsage, prior_path + ": exists already; use --force to overwrite it");
   }
   runtime::SafetensorsWriter writer;
-  writer.set_metadata("format", "vqcodec-prior-1");
+  writer.set_metadata("format", kFormatName);
   writer.set_metadata("config", to_json(facts.config).dump());
   writer.set_metadata("name", facts.recipe.name);
   writer.set_metadata("licence", options.licence);

@@ -37,7 +37,7 @@ void export_network(NetworkImpl& network, const std::string& name, const std::st
   }
   if (network.config.quantizer_kind == QuantizerKind::kResidual) sort_codebooks(network);
   runtime::SafetensorsWriter writer;
-  writer.set_metadata("format", "vqcodec-vqvae-1");
+  writer.set_metadata("format", kFormatName);
   writer.set_metadata("config", to_json(network.config).dump());
   writer.set_metadata("name", name);
   writer.set_metadata("licence", options.licence);
