@@ -130,6 +130,11 @@ void export_network(NetworkImpl& network, const std::string& name, const std::st
 // What an exception says, without the backtrace that LibTorch adds in further lines.
 std::string first_line(const std::exception& error);
 
+// How many bins each of the bands [edges[i], edges[i + 1]) has.
+std::vector<int64_t> band_widths(const std::vector<int>& edges);
+// Energies in these bands: [..., N] -> [..., bands].
+Tensor band_energies(const Tensor& x, const std::vector<int>& edges);
+
 // Left and right [..., 2, N] <-> mid and side, orthonormal (its own inverse).
 Tensor swap_mid_side(const Tensor& x);
 
