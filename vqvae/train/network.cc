@@ -183,11 +183,6 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
   }
 }
 
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
-}
-
 std::vector<int64_t> band_widths(const std::vector<int>& edges) {
   std::vector<int64_t> widths;
   for (size_t i = 0; i + 1 < edges.size(); ++i) widths.push_back(edges[i + 1] - edges[i]);
