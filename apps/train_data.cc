@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -34,7 +35,24 @@ std::string of_folder(const po::variables_map& values, const std::string& name, 
 
 }  // namespace
 
-const std::atomic<bool>& stop_flag() { return g_stop; }
+void set_run_options(const po::variables_map& values, vqvae::train::RunOptions& options) {
+  const std::string device = values["device"].as<std::string>();
+  if (device != "cpu" && device != "cuda") {
+    throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
+  }
+  options.out_folder = values["out"].as<std::string>();
+  options.use_cuda = device == "cuda";
+  options.num_threads = threads(values);
+  options.max_minutes = values["max-minutes"].as<double>();
+  options.stop = &g_stop;
+}
+
+void print_step(double seconds, int64_t first_step, int64_t step, int64_t num_steps, const std::string& text) {
+  const double left =
+      step > first_step ? seconds * static_cast<double>(num_steps - step) / static_cast<double>(step - first_step) : 0;
+  std::cout << '[' << step << '/' << num_steps << ", " << format_duration(seconds) << ", about "
+            << format_duration(left) << " left] " << text << std::endl;
+}
 
 void stop_on_signals() {
   std::signal(SIGINT, request_stop);

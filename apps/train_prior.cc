@@ -1,12 +1,9 @@
 // vqtrain prior: a prior from code sets (prior/train/trainer.h).
-#include <chrono>
 #include <iostream>
 
 #include "apps/command.h"
 #include "apps/options.h"
 #include "apps/train_commands.h"
-#include "base/error.h"
-#include "base/progress.h"
 #include "prior/train/trainer.h"
 
 namespace vqcodec::apps {
@@ -39,18 +36,9 @@ int run_prior(const std::vector<std::string>& arguments) {
     return 0;
   }
   const po::variables_map values = parse_options(arguments, options, {}, "vqtrain prior --help");
-  const bool quiet = flag(values, "quiet");
   const train::Recipe recipe = train::load_recipe(values["config"].as<std::string>());
   train::TrainOptions train_options;
-  train_options.out_folder = values["out"].as<std::string>();
-  const std::string device = values["device"].as<std::string>();
-  if (device != "cpu" && device != "cuda") {
-    throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
-  }
-  train_options.use_cuda = device == "cuda";
-  train_options.num_threads = threads(values);
-  train_options.max_minutes = values["max-minutes"].as<double>();
-  train_options.stop = &stop_flag();
+  set_run_options(values, train_options);
   train_options.model = vqvae::Model::load(values["model"].as<std::string>());
   std::vector<train::WeightedCodes> training;
   for (const std::string& text : values["codes"].as<std::vector<std::string>>()) {
@@ -63,24 +51,7 @@ int run_prior(const std::vector<std::string>& arguments) {
       validation.push_back(train::load_code_set(path));
     }
   }
-  const auto start = std::chrono::steady_clock::now();
-  int64_t first_step = -1;
-  train_options.on_log = [&](int64_t step, int64_t total, const std::string& text) {
-    if (quiet) return;
-    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const double left =
-        step > first_step ? elapsed * static_cast<double>(total - step) / static_cast<double>(step - first_step) : 0;
-    std::cout << '[' << step << '/' << total << ", " << format_duration(elapsed) << ", about " << format_duration(left)
-              << " left] " << text << std::endl;
-  };
-  train::Trainer trainer(recipe, std::move(training), std::move(validation), train_options);
-  first_step = trainer.current_step();
-  stop_on_signals();
-  const int64_t reached = trainer.run();
-  if (!quiet) {
-    std::cout << train_options.out_folder << "/checkpoint.pt: " << reached << " of " << trainer.total_steps()
-              << " steps\n";
-  }
+  run_trainer<train::Trainer>(train_options, flag(values, "quiet"), recipe, std::move(training), std::move(validation));
   return 0;
 }
 

@@ -114,11 +114,7 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   if (!train.init_model.empty()) init = vqvae::Model::load(train.init_model);
   const vqvae::train::Recipe recipe =
       vqvae::train::load_recipe(values["config"].as<std::string>(), init ? &init->config() : nullptr);
-  train.out_folder = values["out"].as<std::string>();
-  const std::string device = values["device"].as<std::string>();
-  if (device != "cpu" && device != "cuda")
-    throw Error(ExitCode::kUsage, "--device " + device + ": expected cpu or cuda");
-  train.use_cuda = device == "cuda";
+  apps::set_run_options(values, train);
   const std::string precision = values["precision"].as<std::string>();
   if (precision != "auto" && precision != "float32" && precision != "bfloat16") {
     throw Error(ExitCode::kUsage, "--precision " + precision + ": expected auto, float32 or bfloat16");
@@ -130,10 +126,6 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   train.mix = mix == "host" ? MixPlace::kHost : mix == "device" ? MixPlace::kDevice : MixPlace::kAuto;
   const bool bfloat16 = precision == "bfloat16" || (precision == "auto" && (train.use_cuda || has_fast_bfloat16()));
   train.precision = bfloat16 ? Precision::kBfloat16 : Precision::kFloat32;
-  train.num_threads = values["threads"].as<int>();
-  if (train.num_threads < 0) throw Error(ExitCode::kUsage, "--threads: expected 0 or more");
-  train.max_minutes = values["max-minutes"].as<double>();
-  train.stop = &apps::stop_flag();
 
   std::vector<dataset::WeightedSongs> training;
   std::vector<dataset::Song> validation;
@@ -156,23 +148,7 @@ int run_vqvae(const std::vector<std::string>& arguments) {
       }
     }
   }
-  const auto start = std::chrono::steady_clock::now();
-  int64_t first_step = -1;
-  train.on_log = [&](int64_t step, int64_t total, const std::string& text) {
-    if (quiet) return;
-    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const double left =
-        step > first_step ? elapsed * static_cast<double>(total - step) / static_cast<double>(step - first_step) : 0;
-    std::cout << '[' << step << '/' << total << ", " << format_duration(elapsed) << ", about " << format_duration(left)
-              << " left] " << text << std::endl;
-  };
-  vqvae::train::Trainer trainer(recipe, training, validation, train);
-  first_step = trainer.current_step();
-  apps::stop_on_signals();
-  const int64_t reached = trainer.run();
-  if (!quiet) {
-    std::cout << train.out_folder << "/checkpoint.pt: " << reached << " of " << trainer.total_steps() << " steps\n";
-  }
+  apps::run_trainer<vqvae::train::Trainer>(train, quiet, recipe, training, validation);
   return 0;
 }
 
@@ -193,23 +169,15 @@ int run_export(const std::vector<std::string>& arguments) {
   }
   const po::variables_map values = apps::parse_options(arguments, options, {}, "vqtrain export --help");
   const std::string out = values["out"].as<std::string>(), checkpoint = values["checkpoint"].as<std::string>();
-  if (prior::train::is_prior_checkpoint(checkpoint)) {
-    prior::train::export_checkpoint(checkpoint, out,
-                                    {.half = !flag(values, "float32"),
-                                     .licence = values["licence"].as<std::string>(),
-                                     .description = values["description"].as<std::string>(),
-                                     .force = flag(values, "force")});
-    const auto prior = prior::Model::load(out);
-    if (!flag(values, "quiet")) std::cout << out << ": prior " << runtime::to_hex(prior->id()) << '\n';
-    return 0;
-  }
-  vqvae::train::export_checkpoint(checkpoint, out,
-                                  {.half = !flag(values, "float32"),
-                                   .licence = values["licence"].as<std::string>(),
-                                   .description = values["description"].as<std::string>(),
-                                   .force = flag(values, "force")});
-  const auto model = vqvae::Model::load(out);
-  if (!flag(values, "quiet")) std::cout << out << ": model " << runtime::to_hex(model->id()) << '\n';
+  const vqvae::train::ExportOptions export_options{.half = !flag(values, "float32"),
+                                                   .licence = values["licence"].as<std::string>(),
+                                                   .description = values["description"].as<std::string>(),
+                                                   .force = flag(values, "force")};
+  const bool is_prior = prior::train::is_prior_checkpoint(checkpoint);
+  is_prior ? prior::train::export_checkpoint(checkpoint, out, export_options)
+           : vqvae::train::export_checkpoint(checkpoint, out, export_options);
+  const auto id = is_prior ? prior::Model::load(out)->id() : vqvae::Model::load(out)->id();
+  if (!flag(values, "quiet")) std::cout << out << (is_prior ? ": prior " : ": model ") << runtime::to_hex(id) << '\n';
   return 0;
 }
 

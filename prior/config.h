@@ -10,6 +10,7 @@
 
 namespace vqcodec::prior {
 
+inline constexpr const char* kFormatName = "vqcodec-prior-1";  // "format" in the metadata of a prior's file
 inline constexpr int kMaxPriorCodebooks = 16;
 
 struct Config {

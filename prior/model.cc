@@ -15,8 +15,6 @@ using runtime::Shape;
 
 namespace {
 
-constexpr const char* kFormatName = "vqcodec-prior-1";
-
 std::span<const float> part(const std::vector<float>& all, int64_t index, int64_t length) {
   return std::span<const float>(all).subspan(static_cast<size_t>(index * length), static_cast<size_t>(length));
 }
@@ -48,10 +46,7 @@ std::shared_ptr<const Model> Model::from_file(Safetensors file) {
   std::shared_ptr<Model> model(new Model);
   model->id_ = file.sha256();
   model->metadata_ = file.metadata();
-  if (file.metadata("format") != kFormatName) {
-    throw Error(ExitCode::kModel, file.name() + ": format is \"" + file.metadata("format").substr(0, 60) +
-                                      "\", expected \"" + kFormatName + "\"");
-  }
+  file.check_format(kFormatName);
   try {
     model->config_ = parse_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
   } catch (const nlohmann::json::exception& error) {

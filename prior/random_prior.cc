@@ -45,7 +45,7 @@ runtime::SafetensorsWriter make_random_prior(const Config& config, uint64_t seed
   const int64_t num_sources = config.num_sources(), num_codebooks = config.num_codebooks;
   const int64_t num_codes = config.codebook_size, dim = config.embedding_dim, width = config.width;
   Builder builder(seed, half);
-  builder.writer().set_metadata("format", "vqcodec-prior-1");
+  builder.writer().set_metadata("format", kFormatName);
   builder.writer().set_metadata("config", to_json(whole).dump());
   builder.writer().set_metadata("name", "random-" + std::to_string(seed));
   builder.add("embedding", {num_sources, num_codebooks, num_codes, dim}, 1);

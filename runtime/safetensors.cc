@@ -329,6 +329,13 @@ const std::string& Safetensors::metadata(const std::string& key) const {
   return found->second;
 }
 
+void Safetensors::check_format(const std::string& expected) const {
+  const std::string& format = metadata("format");
+  if (format != expected)
+    throw Error(ExitCode::kModel,
+                name_ + ": format is \"" + format.substr(0, 60) + "\", expected \"" + expected + "\"");
+}
+
 std::vector<std::string> Safetensors::tensor_names() const {
   std::vector<std::string> names;
   for (const auto& [tensor_name, view] : tensors_) names.push_back(tensor_name);

@@ -54,6 +54,8 @@ class Safetensors {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   // Throws Error(kModel) if the key is missing.
   const std::string& metadata(const std::string& key) const;
+  // Throws Error(kModel) if the metadata's "format" is missing or another.
+  void check_format(const std::string& expected) const;
 
   std::vector<std::string> tensor_names() const;  // sorted
   bool contains(const std::string& tensor) const { return tensors_.count(tensor) > 0; }

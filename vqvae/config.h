@@ -11,6 +11,8 @@
 
 namespace vqcodec::vqvae {
 
+inline constexpr const char* kFormatName = "vqcodec-vqvae-1";  // "format" in the metadata of a model's file
+
 // How mixture becomes latents.
 enum class EncoderKind {
   kMasks,   // masks on the mixture's MDCT give one estimate per source, each of which is analysed to codes

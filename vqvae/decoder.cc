@@ -16,8 +16,6 @@ namespace vqcodec::vqvae {
 namespace {
 
 constexpr int64_t kBlockFrames = 128;  // frames that go through the network at a time
-// Natural logarithm of the amplitude of noise relative to the source's level: beyond any signal.
-constexpr float kMinNoiseLog = -20.0f, kMaxNoiseLog = 5.0f;
 
 }  // namespace
 

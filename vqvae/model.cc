@@ -9,12 +9,6 @@
 
 namespace vqcodec::vqvae {
 
-namespace {
-
-constexpr const char* kFormatName = "vqcodec-vqvae-1";
-
-}  // namespace
-
 std::shared_ptr<const Model> Model::load(const std::string& path) {
   if (!std::filesystem::exists(path)) {
     throw Error(ExitCode::kModel, path + ": there is no such model; give one with --model, or train one (vqtrain)");
@@ -26,10 +20,7 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   std::shared_ptr<Model> model(new Model);
   model->id_ = file.sha256();
   model->metadata_ = file.metadata();
-  if (file.metadata("format") != kFormatName) {
-    throw Error(ExitCode::kModel, file.name() + ": format is \"" + file.metadata("format").substr(0, 60) +
-                                      "\", expected \"" + kFormatName + "\"");
-  }
+  file.check_format(kFormatName);
   try {
     model->config_ = parse_model_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
   } catch (const nlohmann::json::exception& error) {

@@ -1,10 +1,9 @@
 #include "prior/train/recipe.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include "base/error.h"
-#include "vqvae/config.h"
+#include "vqvae/train/train_config.h"
 
 namespace vqcodec::prior::train {
 
@@ -75,16 +74,7 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
 }
 
 Recipe load_recipe(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw Error(ExitCode::kIo, path + ": cannot be opened; expected a recipe such as configs/prior.json");
-  json object;
-  try {
-    object = json::parse(file);
-  } catch (const json::exception& error) {
-    throw Error(ExitCode::kBadFile, path + ": not JSON: " + error.what());
-  } catch (const std::ios_base::failure&) {
-    throw Error(ExitCode::kIo, path + ": cannot be read; expected a recipe such as configs/prior.json");
-  }
+  const json object = vqvae::train::load_recipe_json(path, "configs/prior.json");
   return parse_recipe(object, std::filesystem::path(path).stem().string(), path);
 }
 

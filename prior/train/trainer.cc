@@ -1,41 +1,29 @@
 #include "prior/train/trainer.h"
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
-#include <numbers>
 #include <numeric>
-#include <sstream>
 
-#include "base/atomic_file.h"
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "codec/adaptive_model.h"
 #include "codec/stream_coder.h"
 #include "prior/train/network.h"
-#include "runtime/safetensors.h"
 #include "runtime/sha256.h"
+#include "vqvae/train/checkpoint.h"
+#include "vqvae/train/schedule.h"
 
 namespace vqcodec::prior::train {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 using vqvae::train::EventWriter;
 using vqvae::train::Scalars;
+using vqvae::train::to_text;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-// What an exception says, without the backtrace that LibTorch adds in further lines.
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
-}
 
 // A segment of a source that is not silent.
 struct Place {
@@ -141,7 +129,6 @@ struct Trainer::State {
   }
 
   const TrainConfig& config() const { return recipe.training; }
-  std::string checkpoint_path() const { return options.out_folder + "/checkpoint.pt"; }
 
   // Before the first step the bias predicts each code by how often it comes, and the tables have the VQ-VAE's entries, so
   // that codes that sound alike are alike.
@@ -180,10 +167,8 @@ struct Trainer::State {
 
   double learning_rate() const {
     const TrainConfig& t = config();
-    if (step < t.warmup_steps) return t.learning_rate * static_cast<double>(step + 1) / t.warmup_steps;
-    const double progress = static_cast<double>(step) / static_cast<double>(t.steps);
-    const double low = t.final_learning_rate_ratio;
-    return t.learning_rate * (low + (1 - low) * 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+    return vqvae::train::scheduled_learning_rate(step, t.steps, t.learning_rate, t.warmup_steps,
+                                                 t.final_learning_rate_ratio);
   }
 
   // Copies [frames, kept] of a source at a place to `to`.
@@ -252,11 +237,7 @@ struct Trainer::State {
       sums[static_cast<size_t>(s)] += value;
       total += value / num_sources;
     }
-    if (!std::isfinite(total)) {
-      throw Error(ExitCode::kInternal, "step " + std::to_string(step) +
-                                           ": the loss is not finite; the last checkpoint is whole; try a lower "
-                                           "learning rate");
-    }
+    vqvae::train::check_loss(step, total);
     if (t.gradient_clip > 0) torch::nn::utils::clip_grad_norm_(network->parameters(), t.gradient_clip);
     optimizer->step();
     ++num_summed;
@@ -322,20 +303,10 @@ struct Trainer::State {
   }
 
   void save_checkpoint() {
-    torch::serialize::OutputArchive archive, network_archive, optimizer_archive;
-    network->save(network_archive);
-    optimizer->save(optimizer_archive);
-    archive.write("network", network_archive);
-    archive.write("optimizer", optimizer_archive);
-    archive.write("step", torch::tensor(step));
-    archive.write("prior_config", c10::IValue(to_json(network->config).dump()));
-    archive.write("prior_recipe", c10::IValue(to_json(recipe).dump()));
-    archive.write("name", c10::IValue(recipe.name));
-    std::ostringstream bytes;
-    archive.save_to(bytes);
-    AtomicFile file(checkpoint_path(), /*force=*/true);
-    file.write(bytes.view().data(), bytes.view().size());
-    file.commit();
+    vqvae::train::write_checkpoint(options.checkpoint_path(), *network, *optimizer, {{"step", torch::tensor(step)}},
+                                   {{"prior_config", to_json(network->config).dump()},
+                                    {"prior_recipe", to_json(recipe).dump()},
+                                    {"name", recipe.name}});
   }
 
   void load_checkpoint();
@@ -353,63 +324,32 @@ struct Facts {
 };
 
 Facts facts_of(const std::string& path) {
-  if (!fs::exists(path)) throw Error(ExitCode::kIo, path + ": there is no such checkpoint");
-  try {
-    torch::serialize::InputArchive archive;
-    archive.load_from(path);
-    c10::IValue config, recipe, name;
-    archive.read("prior_config", config);
-    archive.read("prior_recipe", recipe);
-    archive.read("name", name);
-    return {parse_config(json::parse(config.toStringRef()), path),
-            parse_recipe(json::parse(recipe.toStringRef()), name.toStringRef(), path)};
-  } catch (const Error&) {
-    throw;
-  } catch (const json::exception& error) {
-    throw Error(ExitCode::kBadFile, path + ": the recipe in the checkpoint is damaged: " + error.what());
-  } catch (const std::exception& error) {
-    throw Error(ExitCode::kBadFile, path + ": not a checkpoint of vqtrain prior: " + first_line(error));
-  }
+  const json facts = vqvae::train::checkpoint_facts(path, {"prior_config", "prior_recipe"}, "vqtrain prior");
+  return {parse_config(facts["prior_config"], path), parse_recipe(facts["prior_recipe"], facts["name"], path)};
 }
 
 }  // namespace
 
 void Trainer::State::load_checkpoint() {
-  const Facts saved = facts_of(checkpoint_path());
+  const Facts saved = facts_of(options.checkpoint_path());
   if (to_json(saved.recipe) != to_json(recipe) || !(saved.config == network->config)) {
     const json was = {to_json(saved.recipe), to_json(saved.config)}, is = {to_json(recipe), to_json(network->config)};
     throw Error(ExitCode::kBadFile,
-                checkpoint_path() +
+                options.checkpoint_path() +
                     ": is of another recipe or of other codes; resume with the same ones, or choose "
                     "another --out folder. Differences: " +
                     json::diff(was, is).dump().substr(0, 300));
   }
-  try {
-    torch::serialize::InputArchive archive, network_archive, optimizer_archive;
-    archive.load_from(checkpoint_path(), device);
-    archive.read("network", network_archive);
-    archive.read("optimizer", optimizer_archive);
-    network->load(network_archive);
-    optimizer->load(optimizer_archive);
-    Tensor saved_step;
-    archive.read("step", saved_step);
-    step = saved_step.item<int64_t>();
-  } catch (const c10::Error& error) {
-    throw Error(ExitCode::kBadFile, checkpoint_path() + ": not a whole checkpoint: " + error.what_without_backtrace());
-  }
+  Tensor saved_step;
+  vqvae::train::read_checkpoint(options.checkpoint_path(), device, *network, optimizer.get(), {{"step", &saved_step}});
+  step = saved_step.item<int64_t>();
 }
 
 Trainer::Trainer(const Recipe& recipe, std::vector<WeightedCodes> training, std::vector<CodeSet> validation,
                  TrainOptions options) {
-  if (options.use_cuda && !torch::cuda::is_available()) {
-    throw Error(ExitCode::kUsage, "--device cuda: LibTorch sees no CUDA device; use --device cpu");
-  }
-  if (options.num_threads > 0) torch::set_num_threads(options.num_threads);
-  std::error_code error;
-  fs::create_directories(options.out_folder, error);
-  if (error) throw Error(ExitCode::kIo, options.out_folder + ": cannot be made: " + error.message());
+  vqvae::train::begin_run(options);
   state_ = std::make_unique<State>(recipe, std::move(training), std::move(validation), std::move(options));
-  if (fs::exists(state_->checkpoint_path())) state_->load_checkpoint();
+  if (std::filesystem::exists(state_->options.checkpoint_path())) state_->load_checkpoint();
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);
 }
 
@@ -451,30 +391,19 @@ Scalars Trainer::scalars(const std::vector<CodeCost>& costs, const std::string& 
 int64_t Trainer::run() {
   State& s = *state_;
   const TrainConfig& t = s.config();
-  const auto start = Clock::now();
-  auto last_log = start;
-  const auto text_of = [](const Scalars& scalars, const std::string& without) {
-    std::string text;
-    char buffer[96];
-    for (const auto& [name, value] : scalars) {
-      if (!without.empty() && name.find(without) != std::string::npos) continue;
-      std::snprintf(buffer, sizeof buffer, "%s%s %.4g", text.empty() ? "" : "  ", name.c_str(), value);
-      text += buffer;
-    }
-    return text;
-  };
+  const Stopwatch running;
+  Stopwatch since_log;
   const auto validate_all = [&] {
     if (s.validation.empty()) return;
     Scalars all = scalars(s.validate(false), "");
     for (auto& scalar : scalars(s.validate(true), "given_")) all.push_back(std::move(scalar));
     s.events->write(s.step, "validation", all);
-    s.log("validation: " + text_of(all, "_bits_"));
+    s.log("validation: " + to_text(all, "_bits_"));
   };
   while (s.step < t.steps) {
     s.train_step();
     if (s.step % t.log_every == 0) {
-      const double seconds = seconds_since(last_log);
-      last_log = Clock::now();
+      const double seconds = since_log.restart();
       Scalars all;
       for (size_t i = 0; i < s.sums.size(); ++i) {
         all.emplace_back("bits_" + s.info.sources[i], s.sums[i] / static_cast<double>(s.num_summed));
@@ -483,64 +412,34 @@ int64_t Trainer::run() {
       all.emplace_back("frames_per_second", static_cast<double>(s.num_summed * t.batch_size * t.crop_frames) *
                                                 static_cast<double>(s.sums.size()) / seconds);
       s.events->write(s.step, "training", all);
-      s.log(text_of(all, ""));
+      s.log(to_text(all));
       std::ranges::fill(s.sums, 0.0);
       s.num_summed = 0;
     }
     const bool at_end = s.step == t.steps;
     if (s.step % t.validate_every == 0 || at_end) validate_all();
-    const bool interrupted = (s.options.stop != nullptr && s.options.stop->load()) ||
-                             (s.options.max_minutes > 0 && seconds_since(start) > 60 * s.options.max_minutes);
+    const bool interrupted = s.options.has_to_stop(running.seconds());
     if (s.step % t.checkpoint_every == 0 || at_end || interrupted) s.save_checkpoint();
     if (interrupted) break;
   }
   return s.step;
 }
 
-bool is_prior_checkpoint(const std::string& path) {
-  if (!fs::exists(path)) throw Error(ExitCode::kIo, path + ": there is no such checkpoint");
-  try {
-    torch::serialize::InputArchive archive;
-    archive.load_from(path);
-    c10::IValue config;
-    return archive.try_read("prior_config", config);
-  } catch (const std::exception& error) {
-    throw Error(ExitCode::kBadFile, path + ": not a checkpoint of vqtrain: " + first_line(error));
-  }
-}
+bool is_prior_checkpoint(const std::string& path) { return vqvae::train::checkpoint_has(path, "prior_config"); }
 
 void export_checkpoint(const std::string& checkpoint_path, const std::string& prior_path,
-                       const ExportOptions& options) {
+                       const vqvae::train::ExportOptions& options) {
   const Facts facts = facts_of(checkpoint_path);
   Network network(facts.config);
   Tensor step;
-  try {
-    torch::serialize::InputArchive archive, network_archive;
-    archive.load_from(checkpoint_path, torch::kCPU);
-    archive.read("network", network_archive);
-    network->load(network_archive);
-    archive.read("step", step);
-  } catch (const std::exception& error) {
-    throw Error(ExitCode::kBadFile, checkpoint_path + ": not a whole checkpoint: " + first_line(error));
-  }
-  torch::NoGradGuard no_grad;
-  if (fs::exists(prior_path) && !options.force) {
-    throw Error(ExitCode::kUsage, prior_path + ": exists already; use --force to overwrite it");
-  }
-  runtime::SafetensorsWriter writer;
-  writer.set_metadata("format", "vqcodec-prior-1");
-  writer.set_metadata("config", to_json(facts.config).dump());
-  writer.set_metadata("name", facts.recipe.name);
-  writer.set_metadata("licence", options.licence);
-  writer.set_metadata("training", json{{"recipe", to_json(facts.recipe)}, {"steps", step.item<int64_t>()}}.dump());
-  if (!options.description.empty()) writer.set_metadata("description", options.description);
-  for (const auto& item : network->named_parameters()) {
-    const Tensor flat = item.value().detach().to(torch::kFloat32).contiguous();
-    const runtime::Shape shape(flat.sizes().begin(), flat.sizes().end());
-    const std::span<const float> values(flat.data_ptr<float>(), static_cast<size_t>(flat.numel()));
-    options.half ? writer.add_f16(item.key(), shape, values) : writer.add_f32(item.key(), shape, values);
-  }
-  writer.write(prior_path);
+  vqvae::train::read_checkpoint(checkpoint_path, torch::kCPU, *network, nullptr, {{"step", &step}});
+  const json training = {{"recipe", to_json(facts.recipe)}, {"steps", step.item<int64_t>()}};
+  vqvae::train::write_model(prior_path, network->named_parameters().pairs(),
+                            {{"format", kFormatName},
+                             {"config", to_json(facts.config).dump()},
+                             {"name", facts.recipe.name},
+                             {"training", training.dump()}},
+                            options);
 }
 
 }  // namespace vqcodec::prior::train

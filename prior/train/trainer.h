@@ -2,8 +2,6 @@
 // the step alone, so that a run resumed from a checkpoint goes on with the same losses (bit for bit with one CPU thread).
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "prior/train/recipe.h"
 #include "vqvae/model.h"
 #include "vqvae/train/event_writer.h"
+#include "vqvae/train/options.h"
 
 namespace vqcodec::prior::train {
 
@@ -20,16 +19,9 @@ struct WeightedCodes {
   double weight = 1;  // relative share of the stretches
 };
 
-struct TrainOptions {
-  std::string out_folder;
-  bool use_cuda = false;
-  int num_threads = 0;                      // 0 = all cores
-  double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
-  const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
-  std::shared_ptr<const vqvae::Model> model =
-      nullptr;  // the codes' VQ-VAE, whose entries the tables begin with, if they fit
-  // Called with (step, all steps, line of text) every log_every steps and after each validation.
-  std::function<void(int64_t, int64_t, const std::string&)> on_log{};
+struct TrainOptions : vqvae::train::RunOptions {
+  // The codes' VQ-VAE, whose entries the tables begin with, if they fit.
+  std::shared_ptr<const vqvae::Model> model{};
 };
 
 // Bits that codes cost: means over all segments that are not silent.
@@ -63,16 +55,11 @@ class Trainer {
   std::unique_ptr<State> state_;
 };
 
-struct ExportOptions {
-  bool half = true;  // float16 tensors
-  std::string licence = "Apache-2.0";
-  std::string description{};
-  bool force = false;
-};
 // Whether a checkpoint is of a prior, not of a VQ-VAE. Throws Error(kIo) or Error(kBadFile).
 bool is_prior_checkpoint(const std::string& path);
 // Writes the prior of a checkpoint as safetensors. Throws Error(kIo), Error(kBadFile), Error(kUsage) when the file exists
 // and not `force`.
-void export_checkpoint(const std::string& checkpoint_path, const std::string& prior_path, const ExportOptions& options);
+void export_checkpoint(const std::string& checkpoint_path, const std::string& prior_path,
+                       const vqvae::train::ExportOptions& options);
 
 }  // namespace vqcodec::prior::train

@@ -1,7 +1,7 @@
 // vqeval codes as a person would run it.
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -9,11 +9,12 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-class EvalCodes : public testing::Test {
+class EvalCodes : public Vqeval {
  protected:
+  EvalCodes() : Vqeval("codes") {}
+
   static void SetUpTestSuite() {
-    shared_ = new TempDir;
-    vqvae::write_tiny_model(*shared_ / "model.safetensors");
+    Vqeval::SetUpTestSuite();
     // Two tracks; of "other" there is no file in the second.
     const std::vector<float> song = make_song(9 * 44100);
     for (const std::string track : {"one", "two"}) {
@@ -21,41 +22,10 @@ class EvalCodes : public testing::Test {
       for (const std::string source : {"vocals", "bass", "drums", "other"}) {
         shift += 2000;
         if (track == "two" && source == "other") continue;
-        write(*shared_ / "data", track, source, {song.begin() + static_cast<long>(2 * shift), song.end()});
+        write(data() + "/" + track + "/" + source + ".wav", {song.begin() + static_cast<long>(2 * shift), song.end()});
       }
     }
   }
-  static void TearDownTestSuite() {
-    delete shared_;
-    shared_ = nullptr;
-  }
-
-  static void write(const std::string& root, const std::string& track, const std::string& source,
-                    const std::vector<float>& samples) {
-    std::filesystem::create_directories(root + "/" + track);
-    write_audio(root + "/" + track + "/" + source + ".wav", samples);
-  }
-  static Outcome run_codes(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "codes");
-    const std::string program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval";
-    return run(arguments, {.program = program, .environment = {{"VQCODEC_MODEL", *shared_ / "model.safetensors"}}});
-  }
-  static Outcome ok(const std::vector<std::string>& arguments) {
-    Outcome outcome = run_codes(arguments);
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    return outcome;
-  }
-  static void fails(const std::vector<std::string>& arguments, ExitCode code, const std::string& says) {
-    const Outcome outcome = run_codes(arguments);
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, testing::StartsWith("vqeval: "));
-    EXPECT_THAT(outcome.err, HasSubstr(says));
-    EXPECT_EQ(outcome.out, "");
-  }
-  static std::string data() { return *shared_ / "data"; }
-
-  static inline TempDir* shared_ = nullptr;
-  TempDir dir_;
 };
 
 TEST_F(EvalCodes, WritesScoresAndMaps) {
@@ -138,8 +108,8 @@ TEST_F(EvalCodes, SaysWhatIsWrong) {
   fails({"--data", data(), "--model", dir_ / "no.safetensors"}, ExitCode::kModel, "no.safetensors");
   write_bytes(dir_ / "file", "text");
   fails({"--data", data(), "--out", dir_ / "file"}, ExitCode::kIo, "cannot be made");
-  write(dir_ / "alone", "one", "bass", make_song(3 * 44100));
-  write(dir_ / "alone", "one", "vocals", std::vector<float>(2 * 3 * 44100, 0.0F));
+  write(dir_ / "alone/one/bass.wav", make_song(3 * 44100));
+  write(dir_ / "alone/one/vocals.wav", std::vector<float>(2 * 3 * 44100, 0.0F));
   fails({"--data", dir_ / "alone"}, ExitCode::kBadFile, "only bass sounds");
 }
 

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -14,50 +14,20 @@ using testing::Not;
 
 constexpr size_t kNumSamples = 3 * 44100;
 
-class EvalRate : public testing::Test {
+class EvalRate : public Vqeval {
  protected:
+  EvalRate() : Vqeval("rate") {}
+
   static void SetUpTestSuite() {
-    shared_ = new TempDir;
-    vqvae::write_tiny_model(*shared_ / "model.safetensors");
+    Vqeval::SetUpTestSuite();
     const std::vector<float> song = make_song(kNumSamples + 20000);
     size_t shift = 0;
     for (const std::string source : {"vocals", "bass", "drums", "other"}) {
-      write("data/one/" + source,
+      write(data() + "/one/" + source + ".wav",
             {song.begin() + static_cast<long>(2 * shift), song.begin() + static_cast<long>(2 * (shift + kNumSamples))});
       shift += 4000;
     }
   }
-  static void TearDownTestSuite() {
-    delete shared_;
-    shared_ = nullptr;
-  }
-
-  static void write(const std::string& name, const std::vector<float>& samples) {
-    const std::string path = *shared_ / (name + ".wav");
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    write_audio(path, samples);
-  }
-  static Outcome run_rate(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "rate");
-    const std::string program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval";
-    return run(arguments, {.program = program, .environment = {{"VQCODEC_MODEL", *shared_ / "model.safetensors"}}});
-  }
-  static Outcome ok(const std::vector<std::string>& arguments) {
-    Outcome outcome = run_rate(arguments);
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    return outcome;
-  }
-  static void fails(const std::vector<std::string>& arguments, ExitCode code, const std::string& says) {
-    const Outcome outcome = run_rate(arguments);
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, testing::StartsWith("vqeval: "));
-    EXPECT_THAT(outcome.err, HasSubstr(says));
-    EXPECT_EQ(outcome.out, "");
-  }
-  static std::string data() { return *shared_ / "data"; }
-
-  static inline TempDir* shared_ = nullptr;
-  TempDir dir_;
 };
 
 TEST_F(EvalRate, ReportsWhatEncodeWrites) {
@@ -132,9 +102,9 @@ TEST_F(EvalRate, ChoosesLevelsRatesAndStretch) {
 
 TEST_F(EvalRate, TellsOfTracksThatItLeavesOut) {
   const std::vector<float> song = make_song(20000);
-  write("mixed/good/mixture", song);
-  write("mixed/short/mixture", {song.begin(), song.begin() + 2000});
-  write("mixed/silent/mixture", std::vector<float>(40000));
+  write(*shared_ / "mixed/good/mixture.wav", song);
+  write(*shared_ / "mixed/short/mixture.wav", {song.begin(), song.begin() + 2000});
+  write(*shared_ / "mixed/silent/mixture.wav", std::vector<float>(40000));
   std::filesystem::create_directories(*shared_ / "mixed/broken");
   std::ofstream(*shared_ / "mixed/broken/mixture.wav") << "this is no audio file, whatever its name says";
   const Outcome outcome = ok({"--data", *shared_ / "mixed", "--json", "--opus", "16"});

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 #include "tests/eval/well_formed.h"
 
 namespace vqcodec::apps {
@@ -14,10 +14,9 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-std::string vqeval() { return std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval"; }
-
-class EvalReport : public testing::Test {
+class EvalReport : public Vqeval {
  protected:
+  EvalReport() : Vqeval("report") {}
   void SetUp() override {
     for (const char* version : {"original", "decoded"}) {
       const std::string folder = dir_ / "results/examples/Song/" + std::string(version);
@@ -25,24 +24,12 @@ class EvalReport : public testing::Test {
       write_audio(folder + "/bass.flac", make_song(2000), {.sample_format = audio::SampleFormat::kPcm16});
     }
   }
-  static Outcome run_report(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "report");
-    return run(arguments, {.program = vqeval()});
-  }
-  void fails(const std::vector<std::string>& arguments, ExitCode code, const std::string& says) {
-    const Outcome outcome = run_report(arguments);
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, AllOf(testing::StartsWith("vqeval: "), HasSubstr(says)));
-    EXPECT_EQ(outcome.out, "");
-  }
   std::string results() const { return dir_ / "results"; }
   std::string page() const { return dir_ / "report.html"; }
-
-  TempDir dir_;
 };
 
 TEST_F(EvalReport, WritesOnePageAndSaysWhatIsMissing) {
-  const Outcome outcome = run_report({results(), "-o", page()});
+  const Outcome outcome = run_command({results(), "-o", page()});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("vqeval: sdr.json is not there"), Not(HasSubstr("examples"))));
@@ -52,8 +39,8 @@ TEST_F(EvalReport, WritesOnePageAndSaysWhatIsMissing) {
 }
 
 TEST_F(EvalReport, WritesToStandardOutputTheSame) {
-  EXPECT_EQ(run_report({results(), "-o", page(), "--quiet"}).err, "");
-  const Outcome outcome = run_report({results(), "-o", "-"});
+  EXPECT_EQ(run_command({results(), "-o", page(), "--quiet"}).err, "");
+  const Outcome outcome = run_command({results(), "-o", "-"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, read_bytes(page()));
 }
@@ -62,7 +49,7 @@ TEST_F(EvalReport, KeepsAPageThatIsThereUnlessForced) {
   write_bytes(page(), "mine");
   fails({results(), "-o", page()}, ExitCode::kUsage, "report.html");
   EXPECT_EQ(read_bytes(page()), "mine");
-  EXPECT_EQ(run_report({results(), "-o", page(), "--force"}).exit_code, 0);
+  EXPECT_EQ(run_command({results(), "-o", page(), "--force"}).exit_code, 0);
   EXPECT_NE(read_bytes(page()), "mine");
 }
 
@@ -80,7 +67,7 @@ TEST_F(EvalReport, RefusesWhatItCannotUse) {
 }
 
 TEST_F(EvalReport, HelpIsComplete) {
-  const Outcome outcome = run_report({"--help"});
+  const Outcome outcome = run_command({"--help"});
   EXPECT_EQ(outcome.exit_code, 0);
   for (const char* word : {"--out", "--max-audio-mb", "--force", "--quiet", "Examples:"}) {
     EXPECT_THAT(outcome.out, HasSubstr(word));

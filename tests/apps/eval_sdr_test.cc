@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -15,29 +15,20 @@ using Signal = std::vector<float>;
 
 constexpr int kRateHz = 2000;
 
-class EvalSdr : public testing::Test {
+class EvalSdr : public Vqeval {
  protected:
+  EvalSdr() : Vqeval("sdr") {}
+
   static void SetUpTestSuite() {
-    shared_ = new TempDir;
-    vqvae::write_tiny_model(*shared_ / "model.safetensors");
+    Vqeval::SetUpTestSuite();
     const Signal song = make_song(3 * 44100);
     size_t shift = 0;
     for (const std::string source : {"vocals", "bass", "drums", "other"}) {
-      write(*shared_ / "data/one", source, {song.begin() + static_cast<long>(2 * shift), song.end()}, 44100);
+      write(data() + "/one/" + source + ".wav", {song.begin() + static_cast<long>(2 * shift), song.end()});
       shift += 7000;
     }
   }
-  static void TearDownTestSuite() {
-    delete shared_;
-    shared_ = nullptr;
-  }
 
-  static void write(const std::string& folder, const std::string& source, const Signal& samples,
-                    int rate_hz = kRateHz) {
-    std::filesystem::create_directories(folder);
-    write_audio(folder + "/" + source + ".wav", samples,
-                {.sample_rate_hz = rate_hz, .sample_format = audio::SampleFormat::kFloat32, .force = true});
-  }
   // Both channels the same, which is quickly scored.
   static Signal noise(unsigned seed, size_t num_frames) {
     std::mt19937 random(seed);
@@ -52,48 +43,34 @@ class EvalSdr : public testing::Test {
     const std::vector<Signal> sources = {noise(1, num_frames), noise(2, num_frames)};
     for (size_t s = 0; s < 2; ++s) {
       const std::string name = s == 0 ? "vocals" : "accompaniment";
-      write(reference() + "/" + track, name, sources[s]);
+      write(reference() + "/" + track + "/" + name + ".wav", sources[s], kRateHz);
       Signal estimate = sources[s];
       for (size_t i = 0; i < estimate.size(); ++i) estimate[i] += 0.1F * sources[1 - s][i];
-      write(estimates() + "/" + track, name, estimate);
+      write(estimates() + "/" + track + "/" + name + ".wav", estimate, kRateHz);
     }
   }
   std::string reference() const { return dir_ / "reference"; }
   std::string estimates() const { return dir_ / "estimate"; }
 
-  static Outcome run_sdr(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "sdr");
-    const std::string program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval";
-    return run(arguments, {.program = program, .environment = {{"VQCODEC_MODEL", *shared_ / "model.safetensors"}}});
-  }
-  Outcome run_pair(const std::vector<std::string>& more) const {
+  std::vector<std::string> pair(const std::vector<std::string>& more) const {
     std::vector<std::string> arguments = {"--reference", reference(), "--estimate",
                                           estimates(),   "--sources", "vocals,accompaniment"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    return run_sdr(arguments);
+    return arguments;
   }
   json pair_report(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> arguments = {"--json", "--no-trivial"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const Outcome outcome = run_pair(arguments);
+    const Outcome outcome = run_command(pair(arguments));
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     return json::parse(outcome.out, nullptr, false);
   }
-  static void fails(const Outcome& outcome, ExitCode code, const std::string& says) {
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, testing::StartsWith("vqeval: "));
-    EXPECT_THAT(outcome.err, HasSubstr(says));
-    EXPECT_EQ(outcome.out, "");
-  }
-
-  static inline TempDir* shared_ = nullptr;
-  TempDir dir_;
 };
 
 TEST_F(EvalSdr, ScoresEstimatesAgainstReferences) {
   write_pair("one");
   write_pair("two", kRateHz / 2);  // shorter than a window
-  const Outcome outcome = run_pair({"--out", dir_ / "out/sdr"});
+  const Outcome outcome = run_command(pair({"--out", dir_ / "out/sdr"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.err, "");
   for (const char* part : {"SDR (BSSEval v4", "mixture as estimate", "ideal ratio mask", "silence", "SI-SDR",
@@ -125,7 +102,7 @@ TEST_F(EvalSdr, ResumesTrackByTrack) {
   const std::string out = dir_ / "out";
   const json first = pair_report({"--out", out});
   // What is kept is not read again; what is not complete is done again.
-  write(reference() + "/one", "vocals", noise(9, 3 * kRateHz + 5));
+  write(reference() + "/one/vocals.wav", noise(9, 3 * kRateHz + 5), kRateHz);
   std::filesystem::remove(out + "/sdr-details/two.json");
   EXPECT_EQ(pair_report({"--out", out, "--resume"})["rows"], first["rows"]);
   EXPECT_TRUE(std::filesystem::exists(out + "/sdr-details/two.json"));
@@ -142,12 +119,12 @@ TEST_F(EvalSdr, BadTracksAreNamedAndTheOthersScored) {
   for (const char* track : {"good", "length", "nan", "no-estimate", "rate", "silent", "source"}) write_pair(track);
   const size_t frames = 3 * kRateHz + 5;
   Signal bad = noise(1, frames);
-  write(estimates() + "/length", "vocals", {bad.begin(), bad.end() - 2 * 100});
+  write(estimates() + "/length/vocals.wav", {bad.begin(), bad.end() - 2 * 100}, kRateHz);
   bad[77] = std::numeric_limits<float>::quiet_NaN();
-  write(estimates() + "/nan", "vocals", bad);
+  write(estimates() + "/nan/vocals.wav", bad, kRateHz);
   std::filesystem::remove_all(estimates() + "/no-estimate");
-  write(estimates() + "/rate", "vocals", noise(1, 2 * frames), 2 * kRateHz);
-  write(reference() + "/silent", "vocals", Signal(2 * frames));
+  write(estimates() + "/rate/vocals.wav", noise(1, 2 * frames), 2 * kRateHz);
+  write(reference() + "/silent/vocals.wav", Signal(2 * frames), kRateHz);
   std::filesystem::remove(estimates() + "/source/vocals.wav");
   std::filesystem::create_directories(reference() + "/damaged");
   write_bytes(reference() + "/damaged/vocals.wav", "no sound");
@@ -176,9 +153,8 @@ TEST_F(EvalSdr, BadTracksAreNamedAndTheOthersScored) {
 }
 
 TEST_F(EvalSdr, ScoresWhatAModelDecodes) {
-  const std::string data = *shared_ / "data";
   const Outcome outcome =
-      run_sdr({"--data", data, "--true-sources", "--max-seconds", "2.5", "--json", "--threads", "1"});
+      run_command({"--data", data(), "--true-sources", "--max-seconds", "2.5", "--json", "--threads", "1"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json report = json::parse(outcome.out);
   EXPECT_EQ(report["model"]["name"], "random-1");
@@ -194,38 +170,37 @@ TEST_F(EvalSdr, ScoresWhatAModelDecodes) {
   EXPECT_TRUE(report["rows"][0]["mixture"]["windowed_sdr"].is_number());
   // Fewer codebooks are something else, and what they are is said.
   const Outcome coarse =
-      run_sdr({"--data", data, "--quality", "1", "--no-bss", "--no-trivial", "--max-seconds", "2.5", "--json"});
+      run_command({"--data", data(), "--quality", "1", "--no-bss", "--no-trivial", "--max-seconds", "2.5", "--json"});
   ASSERT_EQ(coarse.exit_code, 0) << coarse.err;
   const json coarse_report = json::parse(coarse.out);
   EXPECT_EQ(coarse_report["settings"]["codebooks"], 1);
   EXPECT_NE(coarse_report["rows"][0]["sources"]["vocals"]["whole_sdr"],
             report["rows"][0]["sources"]["vocals"]["whole_sdr"]);
   // The threads change nothing.
-  const Outcome threaded = run_sdr({"--data", data, "--quality", "1", "--no-bss", "--no-trivial", "--max-seconds",
-                                    "2.5", "--json", "--threads", "3"});
+  const Outcome threaded = run_command({"--data", data(), "--quality", "1", "--no-bss", "--no-trivial", "--max-seconds",
+                                        "2.5", "--json", "--threads", "3"});
   EXPECT_EQ(json::parse(threaded.out)["rows"], coarse_report["rows"]);
 }
 
 TEST_F(EvalSdr, WrongOptionsAndFoldersAreErrors) {
-  const std::string data = *shared_ / "data";
-  fails(run_sdr({}), ExitCode::kUsage, "either --data, or --reference and --estimate");
-  fails(run_sdr({"--data", data, "--reference", data}), ExitCode::kUsage, "either --data");
-  fails(run_sdr({"--reference", data}), ExitCode::kUsage, "go together");
-  fails(run_sdr({"--reference", data, "--estimate", data, "--quality", "1"}), ExitCode::kUsage, "--quality goes with");
-  fails(run_sdr({"--data", data, "--quality", "4"}), ExitCode::kUsage, "--quality: expected 1 to 3");
-  fails(run_sdr({"--data", data, "--sources", "vocals"}), ExitCode::kUsage, "--sources goes with --reference");
-  fails(run_sdr({"--reference", data, "--estimate", data, "--sources", "bass,bass"}), ExitCode::kUsage, "named twice");
-  fails(run_sdr({"--data", data, "--resume"}), ExitCode::kUsage, "--resume goes with --out");
-  fails(run_sdr({"--data", data, "--max-seconds", "-1"}), ExitCode::kUsage, "--max-seconds");
-  fails(run_sdr({"--data", data, "--sdr"}), ExitCode::kUsage, "--sdr");
-  fails(run_sdr({"--data", dir_ / "nowhere"}), ExitCode::kIo, "nowhere");
+  fails({}, ExitCode::kUsage, "either --data, or --reference and --estimate");
+  fails({"--data", data(), "--reference", data()}, ExitCode::kUsage, "either --data");
+  fails({"--reference", data()}, ExitCode::kUsage, "go together");
+  fails({"--reference", data(), "--estimate", data(), "--quality", "1"}, ExitCode::kUsage, "--quality goes with");
+  fails({"--data", data(), "--quality", "4"}, ExitCode::kUsage, "--quality: expected 1 to 3");
+  fails({"--data", data(), "--sources", "vocals"}, ExitCode::kUsage, "--sources goes with --reference");
+  fails({"--reference", data(), "--estimate", data(), "--sources", "bass,bass"}, ExitCode::kUsage, "named twice");
+  fails({"--data", data(), "--resume"}, ExitCode::kUsage, "--resume goes with --out");
+  fails({"--data", data(), "--max-seconds", "-1"}, ExitCode::kUsage, "--max-seconds");
+  fails({"--data", data(), "--sdr"}, ExitCode::kUsage, "--sdr");
+  fails({"--data", dir_ / "nowhere"}, ExitCode::kIo, "nowhere");
   std::filesystem::create_directories(dir_ / "empty");
-  fails(run_sdr({"--data", dir_ / "empty"}), ExitCode::kBadFile, "holds no track");
-  fails(run_sdr({"--data", data, "--model", dir_ / "no.safetensors"}), ExitCode::kModel, "no.safetensors");
+  fails({"--data", dir_ / "empty"}, ExitCode::kBadFile, "holds no track");
+  fails({"--data", data(), "--model", dir_ / "no.safetensors"}, ExitCode::kModel, "no.safetensors");
   write_pair("one");
   std::filesystem::remove_all(estimates());
-  fails(run_pair({}), ExitCode::kBadFile, "no track can be scored");
-  EXPECT_THAT(run_sdr({"--help"}).out, HasSubstr("Examples:"));
+  fails(pair({}), ExitCode::kBadFile, "no track can be scored");
+  EXPECT_THAT(run_command({"--help"}).out, HasSubstr("Examples:"));
 }
 
 }  // namespace

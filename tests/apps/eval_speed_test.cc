@@ -1,7 +1,7 @@
 // vqeval speed as a person would run it. How fast it is depends on the machine; that everything is there does not.
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -9,35 +9,24 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-class EvalSpeed : public testing::Test {
+class EvalSpeed : public Vqeval {
  protected:
+  EvalSpeed() : Vqeval("speed") {}
+
+  static void SetUpTestSuite() {
+    Vqeval::SetUpTestSuite();
+    write(data() + "/track/mixture.wav", make_song(44100));
+  }
   void SetUp() override {
-    vqvae::write_tiny_model(dir_ / "model.safetensors");
-    std::filesystem::create_directories(dir_ / "data/track");
-    write_audio(dir_ / "data/track/mixture.wav", make_song(44100));
     std::filesystem::create_directories(dir_ / "tmp");
+    environment_["TMPDIR"] = dir_ / "tmp";
   }
-  Outcome run_speed(std::vector<std::string> arguments, const std::string& path = "") {
-    arguments.insert(arguments.begin(), "speed");
-    RunOptions options{.program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval",
-                       .environment = {{"VQCODEC_MODEL", dir_ / "model.safetensors"}, {"TMPDIR", dir_ / "tmp"}}};
-    if (!path.empty()) options.environment["PATH"] = path;
-    return run(arguments, options);
-  }
-  void fails(const std::vector<std::string>& arguments, ExitCode code, const std::string& says) {
-    const Outcome outcome = run_speed(arguments);
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, testing::StartsWith("vqeval: "));
-    EXPECT_THAT(outcome.err, HasSubstr(says));
-    EXPECT_EQ(outcome.out, "");
-  }
-  TempDir dir_;
 };
 
 TEST_F(EvalSpeed, MeasuresStagesWholeProgramsAndOthers) {
   const std::string out = dir_ / "results";
   const Outcome outcome =
-      run_speed({"--data", dir_ / "data", "--seconds", "2.5", "--repetitions", "2", "--threads", "1,2", "--out", out});
+      run_command({"--data", data(), "--seconds", "2.5", "--repetitions", "2", "--threads", "1,2", "--out", out});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json report = json::parse(read_bytes(out + "/speed.json"));
   EXPECT_EQ(report["kind"], "speed");
@@ -67,8 +56,8 @@ TEST_F(EvalSpeed, MeasuresStagesWholeProgramsAndOthers) {
   EXPECT_EQ(outcome.err, "");
   EXPECT_TRUE(std::filesystem::is_empty(dir_ / "tmp"));
 
-  const Outcome compared = run_speed({"--data", dir_ / "data", "--seconds", "1", "--repetitions", "1", "--threads", "1",
-                                      "--compare", out + "/speed.json", "--json"});
+  const Outcome compared = run_command({"--data", data(), "--seconds", "1", "--repetitions", "1", "--threads", "1",
+                                        "--compare", out + "/speed.json", "--json"});
   ASSERT_EQ(compared.exit_code, 0) << compared.err;
   const json second = json::parse(compared.out);
   EXPECT_EQ(second["compared_with"], "speed.json");
@@ -77,9 +66,9 @@ TEST_F(EvalSpeed, MeasuresStagesWholeProgramsAndOthers) {
 }
 
 TEST_F(EvalSpeed, OtherProgramsThatAreNotThereAreLeftOut) {
+  environment_["PATH"] = "/nowhere";
   const Outcome outcome =
-      run_speed({"--data", dir_ / "data", "--seconds", "1", "--repetitions", "1", "--threads", "1", "--json"},
-                "/nowhere");
+      run_command({"--data", data(), "--seconds", "1", "--repetitions", "1", "--threads", "1", "--json"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json report = json::parse(outcome.out);
   EXPECT_THAT(report["remarks"].dump(), HasSubstr("opusenc or opusdec was not found"));
@@ -88,20 +77,19 @@ TEST_F(EvalSpeed, OtherProgramsThatAreNotThereAreLeftOut) {
 }
 
 TEST_F(EvalSpeed, SaysWhatIsWrong) {
-  const std::string data = dir_ / "data";
   fails({}, ExitCode::kUsage, "--data");
-  fails({"--data", data, "--repeat", "3"}, ExitCode::kUsage, "--repeat");
-  fails({"--data", data, "--threads", "1,x"}, ExitCode::kUsage, "--threads x");
-  fails({"--data", data, "--threads", "0,1"}, ExitCode::kUsage, "0 goes with no other count");
-  fails({"--data", data, "--seconds", "0"}, ExitCode::kUsage, "--seconds");
-  fails({"--data", data, "--repetitions", "0"}, ExitCode::kUsage, "--repetitions");
+  fails({"--data", data(), "--repeat", "3"}, ExitCode::kUsage, "--repeat");
+  fails({"--data", data(), "--threads", "1,x"}, ExitCode::kUsage, "--threads x");
+  fails({"--data", data(), "--threads", "0,1"}, ExitCode::kUsage, "0 goes with no other count");
+  fails({"--data", data(), "--seconds", "0"}, ExitCode::kUsage, "--seconds");
+  fails({"--data", data(), "--repetitions", "0"}, ExitCode::kUsage, "--repetitions");
   fails({"--data", dir_ / "nowhere"}, ExitCode::kIo, "nowhere");
-  fails({"--data", data, "--vqcodec", dir_ / "nowhere"}, ExitCode::kIo, "no program that can be run");
-  fails({"--data", data, "--compare", dir_ / "nowhere.json"}, ExitCode::kIo, "nowhere.json");
+  fails({"--data", data(), "--vqcodec", dir_ / "nowhere"}, ExitCode::kIo, "no program that can be run");
+  fails({"--data", data(), "--compare", dir_ / "nowhere.json"}, ExitCode::kIo, "nowhere.json");
   write_bytes(dir_ / "bad.json", "{");
-  fails({"--data", data, "--compare", dir_ / "bad.json"}, ExitCode::kBadFile, "bad.json: is no JSON");
+  fails({"--data", data(), "--compare", dir_ / "bad.json"}, ExitCode::kBadFile, "bad.json: is no JSON");
   write_bytes(dir_ / "sdr.json", R"({"kind": "sdr"})");
-  fails({"--data", data, "--compare", dir_ / "sdr.json"}, ExitCode::kBadFile, "no report of vqeval speed");
+  fails({"--data", data(), "--compare", dir_ / "sdr.json"}, ExitCode::kBadFile, "no report of vqeval speed");
   EXPECT_TRUE(std::filesystem::is_empty(dir_ / "tmp"));
 }
 

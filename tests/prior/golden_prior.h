@@ -14,13 +14,11 @@ namespace vqcodec::prior {
 
 constexpr uint64_t kGoldenPriorSeed = 11;
 
-// For codes of the tiny model of seed 1.
-inline Config golden_config() {
-  const vqvae::ModelConfig model = vqvae::tiny_config();
+// For codes of tiny models, without the id of one.
+inline Config golden_sizes() {
   Config config;
-  config.sources = model.sources;
-  config.num_codebooks = model.num_codebooks;
-  config.codebook_size = model.codebook_size;
+  config.num_codebooks = 3;
+  config.codebook_size = 32;
   config.embedding_dim = 8;
   config.width = 16;
   config.num_heads = 2;
@@ -29,7 +27,13 @@ inline Config golden_config() {
   config.window_frames = 9;
   config.frame_width = 12;
   config.lookahead_frames = 3;
-  config.model_id = runtime::to_hex(runtime::sha256(vqvae::make_model(model, 1).bytes()));
+  return config;
+}
+
+// For codes of the tiny model of seed 1.
+inline Config golden_config() {
+  Config config = golden_sizes();
+  config.model_id = runtime::to_hex(runtime::sha256(vqvae::make_model(vqvae::tiny_config(), 1).bytes()));
   return config;
 }
 

@@ -9,34 +9,16 @@
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_dir.h"
 #include "tests/prior/prior_test_util.h"
+#include "tests/runtime/safetensors_parts.h"
 
 namespace vqcodec::prior {
 namespace {
 
 using nlohmann::json;
+using Parts = runtime::SafetensorsParts;
 using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
-
-// A safetensors file taken apart, so that one thing can be made wrong.
-struct Parts {
-  json header;
-  std::string data;
-
-  explicit Parts(const std::vector<std::byte>& bytes) {
-    uint64_t size = 0;
-    std::memcpy(&size, bytes.data(), 8);
-    const auto* text = reinterpret_cast<const char*>(bytes.data()) + 8;
-    header = json::parse(text, text + size);
-    data.assign(text + size, bytes.size() - 8 - size);
-  }
-  std::string bytes() const {
-    const std::string text = header.dump();
-    const uint64_t size = text.size();
-    return std::string(reinterpret_cast<const char*>(&size), 8) + text + data;
-  }
-  void set_config(const json& config) { header["__metadata__"]["config"] = config.dump(); }
-};
 
 std::shared_ptr<const Model> load_bytes(const std::string& bytes) {
   return Model::from_file(runtime::Safetensors::open_memory(std::as_bytes(std::span(bytes)), "x.safetensors"));
@@ -123,15 +105,15 @@ TEST_F(PriorFile, NanAndInfinityInAnyTensorAreRefused) {
 
 TEST_F(PriorFile, OtherFormatsAndConfigsAreRefused) {
   Parts parts = whole_;
-  parts.header["__metadata__"]["format"] = "vqcodec-vqvae-1";
+  parts.metadata()["format"] = "vqcodec-vqvae-1";
   EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kModel, HasSubstr("expected \"vqcodec-prior-1\""));
   parts = whole_;
-  parts.header["__metadata__"].erase("format");
+  parts.metadata().erase("format");
   EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kModel, HasSubstr("format"));
   parts = whole_;
-  parts.header["__metadata__"]["config"] = "{";
+  parts.metadata()["config"] = "{";
   EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kBadFile, HasSubstr("config is not JSON"));
-  parts.set_config({{"type", "vqvae"}});
+  parts.metadata()["config"] = R"({"type": "vqvae"})";
   EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kBadFile, HasSubstr("expected \"prior\""));
 }
 
@@ -149,7 +131,7 @@ TEST_F(PriorFile, SizesThatTheFileDoesNotHaveAreRefused) {
     Parts parts = whole_;
     json changed = config;
     changed[key] = value;
-    parts.set_config(changed);
+    parts.metadata()["config"] = changed.dump();
     EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kModel, AnyOf(HasSubstr("missing"), HasSubstr("expected")));
   }
 }

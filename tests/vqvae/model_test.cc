@@ -1,6 +1,5 @@
 #include "vqvae/model.h"
 
-#include <cstring>
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -9,33 +8,16 @@
 
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_dir.h"
+#include "tests/runtime/safetensors_parts.h"
 #include "tests/vqvae/codec_test_util.h"
 
 namespace vqcodec::vqvae {
 namespace {
 
 using nlohmann::json;
+using Parts = runtime::SafetensorsParts;
 using testing::AllOf;
 using testing::HasSubstr;
-
-// A safetensors file taken apart, so that one thing can be made wrong.
-struct Parts {
-  json header;
-  std::string data;
-
-  explicit Parts(const std::vector<std::byte>& bytes) {
-    uint64_t size = 0;
-    std::memcpy(&size, bytes.data(), 8);
-    const auto* text = reinterpret_cast<const char*>(bytes.data()) + 8;
-    header = json::parse(text, text + size);
-    data.assign(text + size, bytes.size() - 8 - size);
-  }
-  std::string bytes() const {
-    const std::string text = header.dump();
-    const uint64_t size = text.size();
-    return std::string(reinterpret_cast<const char*>(&size), 8) + text + data;
-  }
-};
 
 std::shared_ptr<const Model> load_bytes(const std::string& bytes) {
   return Model::from_file(runtime::Safetensors::open_memory(std::as_bytes(std::span(bytes)), "x.safetensors"));
@@ -119,7 +101,7 @@ TEST_F(ModelFile, TensorsWithoutAPlaceAreNamed) {
 TEST_F(ModelFile, MetadataAreChecked) {
   const auto load_with = [&](const std::function<void(json&)>& change) {
     Parts parts = whole_;
-    change(parts.header["__metadata__"]);
+    change(parts.metadata());
     return load_bytes(parts.bytes());
   };
   EXPECT_ERROR(load_with([](json& m) { m.erase("format"); }), ExitCode::kModel, HasSubstr("'format'"));
@@ -165,7 +147,7 @@ TEST_F(ModelFile, EachFieldOfTheConfigMatters) {
     ModelConfig config = tiny_config();
     changes[i](config);
     Parts parts = whole_;
-    parts.header["__metadata__"]["config"] = to_json(config).dump();
+    parts.metadata()["config"] = to_json(config).dump();
     EXPECT_ERROR(load_bytes(parts.bytes()), ExitCode::kModel, HasSubstr("tensor"));
   }
 }

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/format.h"
 
 namespace vqcodec::vqvae::train {
 
@@ -106,6 +107,15 @@ void EventWriter::write(int64_t step, const std::string& kind, const Scalars& sc
   lines_ << line.dump() << '\n' << std::flush;
   write_record(encode_event(now, step, tagged));
   if (!lines_ || !events_) throw Error(ExitCode::kIo, folder_ + ": log files cannot be written (disk full?)");
+}
+
+std::string to_text(const Scalars& scalars, const std::string& without) {
+  std::string text;
+  for (const auto& [name, value] : scalars) {
+    if (!without.empty() && name.find(without) != std::string::npos) continue;
+    append(text, "%s%s %.4g", text.empty() ? "" : "  ", name.c_str(), value);
+  }
+  return text;
 }
 
 }  // namespace vqcodec::vqvae::train

@@ -23,6 +23,9 @@ class EventWriter {
   std::ofstream lines_, events_;
 };
 
+// "name value  name value" for a line of text, without the scalars whose names contain `without`, if it is not empty.
+std::string to_text(const Scalars& scalars, const std::string& without = "");
+
 // One tensorflow.Event with a Summary of simple values, in protocol buffer encoding.
 std::string encode_event(double wall_time_seconds, int64_t step, const Scalars& scalars);
 

@@ -61,19 +61,12 @@ NoiseTerms noise_terms(const Tensor& decoded, const Tensor& sources, const Tenso
   constexpr double kFloor = 1e-9;   // of a coefficient's energy: -90 dB
   constexpr double kMasked = 1e-4;  // of the mixture's energy in the band
   constexpr double kDb = 10 / 2.302585092994046;
-  std::vector<int64_t> widths;
-  for (size_t i = 0; i + 1 < edges.size(); ++i) widths.push_back(edges[i + 1] - edges[i]);
-  const auto band_energies = [&](const Tensor& x) {
-    std::vector<Tensor> bands;
-    const Tensor squares = x.narrow(-1, edges.front(), edges.back() - edges.front()).square();
-    for (const Tensor& band : squares.split_with_sizes(widths, -1)) bands.push_back(band.sum(-1));
-    return torch::stack(bands, -1);
-  };
-  const Tensor counts = torch::tensor(widths, amplitudes.options());
+  const auto energies = [&](const Tensor& x) { return band_energies(x, edges); };
+  const Tensor counts = torch::tensor(band_widths(edges), amplitudes.options());
   const Tensor noise = amplitudes.square() * counts;  // [B, S, T, 2, bands]
-  const Tensor floor = counts * kFloor + kMasked * band_energies(sources.sum(1, true));
+  const Tensor floor = counts * kFloor + kMasked * energies(sources.sum(1, true));
   const auto compare = [&](const Tensor& mean, const Tensor& target, const Tensor& added) {
-    return kDb * (torch::log(band_energies(mean) + added + floor) - torch::log(band_energies(target) + floor)).abs();
+    return kDb * (torch::log(energies(mean) + added + floor) - torch::log(energies(target) + floor)).abs();
   };
   const auto lost = [&](const Tensor& mean, const Tensor& target, const Tensor& added) {
     const int64_t windows = std::max<int64_t>(1, target.size(2) / window_frames);

@@ -16,7 +16,6 @@ namespace {
 
 constexpr double kLogFloor = 1e-8;  // power under which features are flat, see vqvae/encoder.cc
 constexpr double kCompressionFloor = 1e-4;
-constexpr double kMinNoiseLog = -20, kMaxNoiseLog = 5;  // vqvae/decoder.cc
 constexpr double kFirstNoiseLog = -5;
 
 // Autocast to bfloat16 for the lifetime of the object.
@@ -184,9 +183,17 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
   }
 }
 
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
+std::vector<int64_t> band_widths(const std::vector<int>& edges) {
+  std::vector<int64_t> widths;
+  for (size_t i = 0; i + 1 < edges.size(); ++i) widths.push_back(edges[i + 1] - edges[i]);
+  return widths;
+}
+
+Tensor band_energies(const Tensor& x, const std::vector<int>& edges) {
+  std::vector<Tensor> bands;
+  const Tensor squares = x.narrow(-1, edges.front(), edges.back() - edges.front()).square();
+  for (const Tensor& band : squares.split_with_sizes(band_widths(edges), -1)) bands.push_back(band.sum(-1));
+  return torch::stack(bands, -1);
 }
 
 Tensor swap_mid_side(const Tensor& x) {
@@ -391,12 +398,8 @@ Tensor NetworkImpl::decode(const Tensor& values, const Tensor& scale) {
 
 Tensor NetworkImpl::band_levels(const Tensor& x) const {
   const std::vector<int> edges = config.noise_band_edges();
-  std::vector<int64_t> widths;
-  for (size_t i = 0; i + 1 < edges.size(); ++i) widths.push_back(edges[i + 1] - edges[i]);
-  std::vector<Tensor> bands;
-  const Tensor squares = x.narrow(-1, edges.front(), edges.back() - edges.front()).square();
-  for (const Tensor& band : squares.split_with_sizes(widths, -1)) bands.push_back(band.mean(-1));
-  return (torch::log(torch::stack(bands, -1) + kLevelFloor) * 0.5).flatten(-2);
+  const Tensor means = band_energies(x, edges) / torch::tensor(band_widths(edges), x.options());
+  return (torch::log(means + kLevelFloor) * 0.5).flatten(-2);
 }
 
 Tensor NetworkImpl::noise_amplitudes(const Tensor& values, const Tensor& scale) {

@@ -5,8 +5,8 @@
 // (inside an autocast region the linear layers compute in bfloat16).
 #pragma once
 
-#include <exception>
 #include <string>
+#include <vector>
 
 #include "vqvae/config.h"
 #include "vqvae/train/torch.h"
@@ -127,8 +127,10 @@ struct ExportOptions;
 void export_network(NetworkImpl& network, const std::string& name, const std::string& facts,
                     const std::string& model_path, const ExportOptions& options);
 
-// What an exception says, without the backtrace that LibTorch adds in further lines.
-std::string first_line(const std::exception& error);
+// How many bins each of the bands [edges[i], edges[i + 1]) has.
+std::vector<int64_t> band_widths(const std::vector<int>& edges);
+// Energies in these bands: [..., N] -> [..., bands].
+Tensor band_energies(const Tensor& x, const std::vector<int>& edges);
 
 // Left and right [..., 2, N] <-> mid and side, orthonormal (its own inverse).
 Tensor swap_mid_side(const Tensor& x);

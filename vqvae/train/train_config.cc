@@ -139,17 +139,20 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   return recipe;
 }
 
-Recipe load_recipe(const std::string& path, const ModelConfig* base) {
+json load_recipe_json(const std::string& path, const std::string& example) {
   std::ifstream file(path);
-  if (!file) throw Error(ExitCode::kIo, path + ": cannot be opened; expected a recipe such as configs/default.json");
-  json object;
+  if (!file) throw Error(ExitCode::kIo, path + ": cannot be opened; expected a recipe such as " + example);
   try {
-    object = json::parse(file);
+    return json::parse(file);
   } catch (const json::exception& error) {
     throw Error(ExitCode::kBadFile, path + ": not JSON: " + error.what());
   } catch (const std::ios_base::failure&) {
-    throw Error(ExitCode::kIo, path + ": cannot be read; expected a recipe such as configs/default.json");
+    throw Error(ExitCode::kIo, path + ": cannot be read; expected a recipe such as " + example);
   }
+}
+
+Recipe load_recipe(const std::string& path, const ModelConfig* base) {
+  const json object = load_recipe_json(path, "configs/default.json");
   return parse_recipe(object, std::filesystem::path(path).stem().string(), path, base);
 }
 

@@ -72,6 +72,9 @@ struct Recipe {
   TrainConfig training;
 };
 
+// The JSON of a recipe's file; `example` is a recipe to name when there is none. Throws Error(kIo) or Error(kBadFile).
+nlohmann::json load_recipe_json(const std::string& path, const std::string& example);
+
 // A recipe without "model" is for the network of `base`, such as that of a model that is trained on; without it for the
 // default one. Throws Error(kIo) or Error(kBadFile).
 Recipe load_recipe(const std::string& path, const ModelConfig* base = nullptr);

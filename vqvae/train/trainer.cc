@@ -2,24 +2,22 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <numeric>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "runtime/safetensors.h"
+#include "vqvae/train/checkpoint.h"
 #include "vqvae/train/device_mixer.h"
 #include "vqvae/train/fit.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
+#include "vqvae/train/schedule.h"
 
 namespace vqcodec::vqvae::train {
 
@@ -27,10 +25,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Streams of the counter-based generator beside those of the training steps.
 constexpr uint64_t kFitStream = uint64_t{1} << 40;
@@ -110,7 +104,6 @@ struct Trainer::State {
     return training().separation_steps + training().unquantized_steps + training().joint_steps;
   }
   int64_t crop_samples() const { return static_cast<int64_t>(training().crop_frames + 1) * model().hop_samples; }
-  std::string checkpoint_path() const { return options.out_folder + "/checkpoint.pt"; }
 
   void make_device_mixer() {
     if (options.mix == MixPlace::kHost || (options.mix == MixPlace::kAuto && !options.use_cuda)) return;
@@ -137,10 +130,10 @@ struct Trainer::State {
   }
 
   Tensor take_batch() {
-    const auto start = Clock::now();
+    const Stopwatch waited;
     Tensor batch =
         next_batch.valid() && next_batch_step == step ? next_batch.get() : draw_batch(static_cast<uint64_t>(step));
-    draw_wait_seconds += seconds_since(start);
+    draw_wait_seconds += waited.seconds();
     if (device_mixer) return batch;
     next_batch_step = step + 1;
     next_batch =
@@ -169,12 +162,8 @@ struct Trainer::State {
     const int64_t length = separating ? t.separation_steps
                            : is_noise ? t.noise_steps
                                       : t.unquantized_steps + t.joint_steps;
-    const int64_t at = step - begin;
     const double peak = separating ? t.separation_learning_rate : is_noise ? t.noise_learning_rate : t.learning_rate;
-    if (at < t.warmup_steps) return peak * static_cast<double>(at + 1) / t.warmup_steps;
-    const double progress = static_cast<double>(at) / static_cast<double>(std::max<int64_t>(1, length));
-    const double low = t.final_learning_rate_ratio;
-    return peak * (low + (1 - low) * 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+    return scheduled_learning_rate(step - begin, length, peak, t.warmup_steps, t.final_learning_rate_ratio);
   }
 
   void add_term(Tensor& total, const char* name, double weight, const Tensor& term) {
@@ -223,11 +212,7 @@ struct Trainer::State {
     if (t.gradient_clip > 0) torch::nn::utils::clip_grad_norm_(network->parameters(), t.gradient_clip);
     optimizer->step();
     const double value = loss.item<double>();
-    if (!std::isfinite(value)) {
-      throw Error(ExitCode::kInternal, "step " + std::to_string(step) +
-                                           ": the loss is not finite; the last checkpoint " +
-                                           "is whole; try a lower learning rate");
-    }
+    check_loss(step, value);
     add_sum("loss", value);
     add_sum("learning_rate", rate);
     ++num_summed;
@@ -457,60 +442,32 @@ struct Trainer::State {
   }
 
   void save_checkpoint() {
-    torch::serialize::OutputArchive archive, network_archive, optimizer_archive;
-    network->save(network_archive);
-    optimizer->save(optimizer_archive);
-    archive.write("network", network_archive);
-    archive.write("optimizer", optimizer_archive);
-    archive.write("step", torch::tensor(step));
-    archive.write("fitted", torch::tensor(fitted));
-    archive.write("recipe", c10::IValue(to_json(recipe).dump()));
-    archive.write("name", c10::IValue(recipe.name));
-    std::ostringstream bytes;
-    archive.save_to(bytes);
-    AtomicFile file(checkpoint_path(), /*force=*/true);
-    file.write(bytes.view().data(), bytes.view().size());
-    file.commit();
+    write_checkpoint(options.checkpoint_path(), *network, *optimizer,
+                     {{"step", torch::tensor(step)}, {"fitted", torch::tensor(fitted)}},
+                     {{"recipe", to_json(recipe).dump()}, {"name", recipe.name}});
   }
 
   void load_checkpoint() {
-    const Recipe saved = checkpoint_recipe(checkpoint_path());
+    const Recipe saved = checkpoint_recipe(options.checkpoint_path());
     if (to_json(saved) != to_json(recipe)) {
       throw Error(ExitCode::kBadFile,
-                  checkpoint_path() + ": is of another recipe (" + saved.name +
+                  options.checkpoint_path() + ": is of another recipe (" + saved.name +
                       "); resume with the same config, or choose another --out folder. Differences: " +
                       json::diff(to_json(saved), to_json(recipe)).dump().substr(0, 300));
     }
-    try {
-      torch::serialize::InputArchive archive, network_archive, optimizer_archive;
-      archive.load_from(checkpoint_path(), device);
-      archive.read("network", network_archive);
-      archive.read("optimizer", optimizer_archive);
-      network->load(network_archive);
-      optimizer->load(optimizer_archive);
-      Tensor saved_step, saved_fitted;
-      archive.read("step", saved_step);
-      archive.read("fitted", saved_fitted);
-      step = saved_step.item<int64_t>();
-      fitted = saved_fitted.item<bool>();
-    } catch (const c10::Error& error) {
-      throw Error(ExitCode::kBadFile,
-                  checkpoint_path() + ": not a whole checkpoint: " + error.what_without_backtrace());
-    }
+    Tensor saved_step, saved_fitted;
+    read_checkpoint(options.checkpoint_path(), device, *network, optimizer.get(),
+                    {{"step", &saved_step}, {"fitted", &saved_fitted}});
+    step = saved_step.item<int64_t>();
+    fitted = saved_fitted.item<bool>();
   }
 };
 
 Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>& training,
                  const std::vector<dataset::Song>& validation, TrainOptions options) {
-  if (options.use_cuda && !torch::cuda::is_available()) {
-    throw Error(ExitCode::kUsage, "--device cuda: LibTorch sees no CUDA device; use --device cpu");
-  }
-  if (options.num_threads > 0) torch::set_num_threads(options.num_threads);
-  std::error_code error;
-  fs::create_directories(options.out_folder, error);
-  if (error) throw Error(ExitCode::kIo, options.out_folder + ": cannot be made: " + error.message());
+  begin_run(options);
   state_ = std::make_unique<State>(recipe, training, validation, std::move(options));
-  if (fs::exists(state_->checkpoint_path())) {
+  if (fs::exists(state_->options.checkpoint_path())) {
     state_->load_checkpoint();
   } else if (!state_->options.init_model.empty()) {
     state_->load_model(state_->options.init_model, false);
@@ -534,29 +491,19 @@ Scalars Trainer::validate() { return state_->validate(); }
 int64_t Trainer::run() {
   State& s = *state_;
   const TrainConfig& t = s.training();
-  const auto start = Clock::now();
-  auto last_log = start;
-  const auto text_of = [](const Scalars& scalars) {
-    std::string text;
-    char buffer[64];
-    for (const auto& [name, value] : scalars) {
-      std::snprintf(buffer, sizeof buffer, "%s%s %.4g", text.empty() ? "" : "  ", name.c_str(), value);
-      text += buffer;
-    }
-    return text;
-  };
+  const Stopwatch running;
+  Stopwatch since_log;
   const auto validate = [&] {
     const Scalars scalars = s.validate();
     if (scalars.empty()) return;
     s.events->write(s.step, "validation", scalars);
-    s.log("validation: " + text_of(scalars));
+    s.log("validation: " + to_text(scalars));
   };
   bool interrupted = false;
   while (s.step < s.total_steps()) {
     s.train_step();
     if (s.step % t.log_every == 0) {
-      const double seconds = seconds_since(last_log);
-      last_log = Clock::now();
+      const double seconds = since_log.restart();
       Scalars scalars;
       for (const auto& [name, sum, count] : s.sums) scalars.emplace_back(name, sum / static_cast<double>(count));
       const double audio_seconds = static_cast<double>(s.num_summed * t.batch_size * t.crop_frames) *
@@ -564,15 +511,14 @@ int64_t Trainer::run() {
       scalars.emplace_back("audio_seconds_per_second", audio_seconds / seconds);
       scalars.emplace_back("draw_wait_share", s.draw_wait_seconds / seconds);
       s.events->write(s.step, "training", scalars);
-      s.log(text_of(scalars));
+      s.log(to_text(scalars));
       s.sums.clear();
       s.num_summed = 0;
       s.draw_wait_seconds = 0;
     }
     const bool at_end = s.step == s.total_steps();
     if (s.step % t.validate_every == 0 || at_end || s.step == t.separation_steps) validate();
-    interrupted = (s.options.stop != nullptr && s.options.stop->load()) ||
-                  (s.options.max_minutes > 0 && seconds_since(start) > 60 * s.options.max_minutes);
+    interrupted = s.options.has_to_stop(running.seconds());
     if (s.step % t.checkpoint_every == 0 || at_end || interrupted) s.save_checkpoint();
     if (interrupted) break;
   }
@@ -580,21 +526,8 @@ int64_t Trainer::run() {
 }
 
 Recipe checkpoint_recipe(const std::string& path) {
-  if (!fs::exists(path)) throw Error(ExitCode::kIo, path + ": there is no such checkpoint");
-  try {
-    torch::serialize::InputArchive archive;
-    archive.load_from(path);
-    c10::IValue recipe, name;
-    archive.read("recipe", recipe);
-    archive.read("name", name);
-    return parse_recipe(json::parse(recipe.toStringRef()), name.toStringRef(), path);
-  } catch (const Error&) {
-    throw;
-  } catch (const json::exception& error) {
-    throw Error(ExitCode::kBadFile, path + ": the recipe in the checkpoint is damaged: " + error.what());
-  } catch (const std::exception& error) {
-    throw Error(ExitCode::kBadFile, path + ": not a checkpoint of vqtrain: " + first_line(error));
-  }
+  const json facts = checkpoint_facts(path, {"recipe"}, "vqtrain");
+  return parse_recipe(facts["recipe"], facts["name"], path);
 }
 
 }  // namespace vqcodec::vqvae::train

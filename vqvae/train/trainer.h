@@ -3,14 +3,13 @@
 // CPU thread).
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "dataset/stems.h"
 #include "vqvae/train/event_writer.h"
+#include "vqvae/train/options.h"
 #include "vqvae/train/train_config.h"
 
 namespace vqcodec::vqvae::train {
@@ -21,18 +20,11 @@ enum class Precision { kFloat32, kBfloat16 };
 // a CUDA device when the songs take at most half of its free memory, else on the CPU.
 enum class MixPlace { kAuto, kHost, kDevice };
 
-struct TrainOptions {
-  std::string out_folder;
-  bool use_cuda = false;
+struct TrainOptions : RunOptions {
   Precision precision = Precision::kFloat32;
   MixPlace mix = MixPlace::kAuto;
-  int num_threads = 0;                      // 0 = all cores
-  std::string init_model{};                 // model whose weights a new run begins with; "" = none
-  std::string init_separator{};             // model whose masks it begins with, and nothing else; "" = none
-  double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
-  const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
-  // Called with (step, all steps, line of text) every log_every steps and after each validation.
-  std::function<void(int64_t, int64_t, const std::string&)> on_log;
+  std::string init_model{};      // model whose weights a new run begins with; "" = none
+  std::string init_separator{};  // model whose masks it begins with, and nothing else; "" = none
 };
 
 class Trainer {
@@ -65,12 +57,6 @@ Recipe checkpoint_recipe(const std::string& path);
 // Writes the model of a checkpoint as safetensors with its config, training facts and licence as metadata. Residual
 // codebooks are put in order of use, most used entry first, which the entropy coder profits from.
 // Throws Error(kIo), Error(kBadFile), Error(kUsage) when the file exists and not `force`.
-struct ExportOptions {
-  bool half = true;  // float16 tensors
-  std::string licence = "Apache-2.0";
-  std::string description{};
-  bool force = false;
-};
 void export_checkpoint(const std::string& checkpoint_path, const std::string& model_path, const ExportOptions& options);
 
 }  // namespace vqcodec::vqvae::train

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "prior/predictor.h"
 #include "prior/random_prior.h"
+#include "tests/runtime/safetensors_parts.h"
 
 namespace {
 
@@ -63,18 +64,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (error.code() != ExitCode::kBadFile) std::abort();
     return 0;
   }
-  static const std::vector<std::byte> kFile = prior::make_random_prior(small_config(), 1, false).bytes();
-  uint64_t header_size = 0;
-  for (int i = 0; i < 8; ++i) header_size |= std::to_integer<uint64_t>(kFile[static_cast<size_t>(i)]) << 8 * i;
-  const auto* const text = reinterpret_cast<const char*>(kFile.data()) + 8;
-  auto header = nlohmann::json::parse(text, text + header_size);
-  header["__metadata__"]["config"] = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  const std::string changed = header.dump();
-  std::vector<std::byte> bytes;
-  for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<std::byte>(changed.size() >> 8 * i));
-  const auto changed_bytes = std::as_bytes(std::span(changed));
-  bytes.insert(bytes.end(), changed_bytes.begin(), changed_bytes.end());
-  bytes.insert(bytes.end(), kFile.begin() + static_cast<int64_t>(8 + header_size), kFile.end());
-  try_bytes(bytes);
+  static const runtime::SafetensorsParts kWhole(prior::make_random_prior(small_config(), 1, false).bytes());
+  runtime::SafetensorsParts parts = kWhole;
+  parts.metadata()["config"] = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string bytes = parts.bytes();
+  try_bytes(std::as_bytes(std::span(bytes)));
   return 0;
 }

@@ -8,28 +8,17 @@
 #include "codec/vqc_reader.h"
 #include "codec/vqc_writer.h"
 #include "prior/coder.h"
-#include "prior/random_prior.h"
 #include "tests/codec/fuzz/crc_mutator.h"
+#include "tests/prior/golden_prior.h"
 
 namespace {
 
 using namespace vqcodec;
 
-// The weights of the golden files' prior (tests/prior/golden_prior.h), so that those files decode.
+// The weights of the golden files' prior, so that those files decode.
 const std::shared_ptr<const prior::Model>& small_prior() {
   static const auto model = [] {
-    prior::Config config;
-    config.num_codebooks = 3;
-    config.codebook_size = 32;
-    config.embedding_dim = 8;
-    config.width = 16;
-    config.num_heads = 2;
-    config.num_layers = 2;
-    config.mlp_ratio = 2;
-    config.window_frames = 9;
-    config.frame_width = 12;
-    config.lookahead_frames = 3;
-    const auto bytes = prior::make_random_prior(config, 11).bytes();
+    const auto bytes = prior::make_random_prior(prior::golden_sizes(), prior::kGoldenPriorSeed).bytes();
     return prior::Model::from_file(runtime::Safetensors::open_memory(bytes, "fuzz"));
   }();
   return model;

@@ -73,7 +73,7 @@ class PriorTrainerTest : public testing::Test {
   std::unique_ptr<Trainer> make(const Recipe& recipe, const std::string& folder, int num_songs = 40) {
     return std::make_unique<Trainer>(recipe, std::vector<WeightedCodes>{{made_codes(num_songs, 1, id_), 1}},
                                      std::vector<CodeSet>{made_codes(3, 99, id_)},
-                                     TrainOptions{.out_folder = dir_ / folder, .num_threads = 1});
+                                     TrainOptions{{.out_folder = dir_ / folder, .num_threads = 1}});
   }
   std::shared_ptr<const Model> exported(const std::string& folder) {
     export_checkpoint(dir_ / (folder + "/checkpoint.pt"), dir_ / "prior.safetensors", {.half = false, .force = true});
@@ -154,7 +154,7 @@ TEST_F(PriorTrainerTest, AnInterruptedRunGoesOnWithTheSameLosses) {
 TEST_F(PriorTrainerTest, LogsAndStopsWithACheckpoint) {
   std::atomic<bool> stop{false};
   std::vector<std::string> lines;
-  TrainOptions options{.out_folder = dir_ / "run", .num_threads = 1, .stop = &stop};
+  TrainOptions options{{.out_folder = dir_ / "run", .num_threads = 1, .stop = &stop}};
   options.on_log = [&](int64_t step, int64_t total, const std::string& text) {
     EXPECT_EQ(total, 100);
     lines.push_back(text);
@@ -182,7 +182,7 @@ TEST_F(PriorTrainerTest, TablesBeginWithTheModelsEntries) {
   Recipe recipe = small_recipe(1);
   recipe.prior["embedding_dim"] = 8;
   recipe.training.learning_rate = 0;
-  TrainOptions options{.out_folder = dir_ / "run", .num_threads = 1, .model = model};
+  TrainOptions options{{.out_folder = dir_ / "run", .num_threads = 1}, model};
   Trainer(recipe, {{made_codes(10, 1, id), 1}}, {}, options).run();
   const auto prior = exported("run");
   double dot = 0, ours = 0, theirs = 0;
@@ -204,13 +204,13 @@ TEST_F(PriorTrainerTest, TablesBeginWithTheModelsEntries) {
 TEST_F(PriorTrainerTest, SilentSegmentsAreNeitherLearnedNorCounted) {
   CodeSet set = made_codes(6, 1, id_), valid = made_codes(2, 9, id_);
   for (CodeSong& song : valid.songs) song.gains = {0, 50, 50, 0, 0, 0};
-  Trainer trainer(small_recipe(2), {{set, 1}}, {valid}, {.out_folder = dir_ / "run", .num_threads = 1});
+  Trainer trainer(small_recipe(2), {{set, 1}}, {valid}, {{.out_folder = dir_ / "run", .num_threads = 1}});
   trainer.run();
   const auto costs = trainer.validate(true);
   EXPECT_EQ(costs[0].num_frames, 2 * (kSegmentFrames + 10));
   EXPECT_EQ(costs[1].num_frames, 0);
   for (CodeSong& song : set.songs) song.gains = {50, 50, 50, 0, 0, 0};
-  EXPECT_ERROR(Trainer(small_recipe(2), {{set, 1}}, {}, {.out_folder = dir_ / "none", .num_threads = 1}),
+  EXPECT_ERROR(Trainer(small_recipe(2), {{set, 1}}, {}, {{.out_folder = dir_ / "none", .num_threads = 1}}),
                ExitCode::kBadFile, HasSubstr("drums: no segment"));
 }
 
@@ -221,9 +221,9 @@ TEST_F(PriorTrainerTest, WhatDoesNotFitIsRefused) {
   other.training.learning_rate = 1;
   EXPECT_ERROR(make(other, "run"), ExitCode::kBadFile, HasSubstr("another recipe"));
   EXPECT_ERROR(Trainer(recipe, {{made_codes(4, 1, id_), 1}, {made_codes(4, 1, std::string(64, 'b')), 1}}, {},
-                       {.out_folder = dir_ / "x"}),
+                       {{.out_folder = dir_ / "x"}}),
                ExitCode::kBadFile, HasSubstr("unlike models"));
-  EXPECT_ERROR(Trainer(recipe, {}, {}, {.out_folder = dir_ / "x"}), ExitCode::kUsage, HasSubstr("no codes"));
+  EXPECT_ERROR(Trainer(recipe, {}, {}, {{.out_folder = dir_ / "x"}}), ExitCode::kUsage, HasSubstr("no codes"));
   const std::string whole = read_bytes(dir_ / "run/checkpoint.pt");
   write_bytes(dir_ / "cut.pt", whole.substr(0, whole.size() / 2));
   EXPECT_ERROR(export_checkpoint(dir_ / "cut.pt", dir_ / "p.safetensors", {}), ExitCode::kBadFile,
