@@ -21,6 +21,7 @@
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
+#include "vqvae/train/equalizer.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
 
@@ -344,6 +345,37 @@ TEST_F(TrainerTest, CodesOfADirectGumbelEncoderTellOfTheirInputFromTheStart) {
   recipe.model.encoder.width = 8;
   recipe.training.learning_rate = 1e-3;
   EXPECT_GT(make(recipe, "narrow")->step(), 0);
+}
+
+TEST_F(TrainerTest, EqualizersAreSmoothAndOfTheLevelThatIsAskedFor) {
+  const ModelConfig model;
+  const Tensor factors = equalizer_factors(model, 64, 4, 1, 7);
+  EXPECT_EQ(factors.sizes(), (std::vector<int64_t>{64, model.num_sources(), model.hop_samples}));
+  const Tensor levels = 20 * torch::log10(factors);
+  // Over log frequency, as they are drawn: bins at equal steps of it.
+  std::vector<int64_t> bins;
+  for (double hz = 100; hz < 20000; hz *= 1.2) bins.push_back(std::lround(hz / 22050 * model.hop_samples));
+  const Tensor even = levels.index_select(2, torch::tensor(bins));
+  EXPECT_NEAR(even.square().mean().sqrt().item<double>(), 4, 0.6);
+  EXPECT_NEAR(even.mean().item<double>(), 0, 0.6);
+  EXPECT_LT((levels.narrow(2, 1, model.hop_samples - 1) - levels.narrow(2, 0, model.hop_samples - 1))
+                .abs()
+                .max()
+                .item<double>(),
+            4);
+  EXPECT_GT((levels[0][0] - levels[0][1]).abs().max().item<double>(), 1) << "each source has its own";
+  EXPECT_GT((levels[0][0] - levels[1][0]).abs().max().item<double>(), 1) << "each item has its own";
+  EXPECT_TRUE(torch::equal(factors, equalizer_factors(model, 64, 4, 1, 7)));
+  EXPECT_FALSE(torch::equal(factors, equalizer_factors(model, 64, 4, 1, 8)));
+}
+
+TEST_F(TrainerTest, EqualizersColourTheItems) {
+  Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  const double plain = make(recipe, "plain")->step();
+  recipe.training.equalizer_deviation_db = 6;
+  const double coloured = make(recipe, "coloured")->step();
+  EXPECT_NE(plain, coloured);
+  EXPECT_EQ(coloured, make(recipe, "again")->step());
 }
 
 TEST_F(TrainerTest, NoiseIsLearnedAloneFromAModel) {

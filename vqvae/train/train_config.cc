@@ -43,6 +43,7 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   real("learning_rate", t.learning_rate, 0, 1);
   real("separation_learning_rate", t.separation_learning_rate, 0, 1);
   real("noise_learning_rate", t.noise_learning_rate, 0, 1);
+  real("equalizer_deviation_db", t.equalizer_deviation_db, 0, 20);
   real("noise_cost", t.noise_cost, 0, 1e6);
   real("basis_learning_rate_ratio", t.basis_learning_rate_ratio, 0, 1);
   real("separator_learning_rate_ratio", t.separator_learning_rate_ratio, 0, 1);

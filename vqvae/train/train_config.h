@@ -46,6 +46,8 @@ struct TrainConfig {
   double learning_rate = 1e-4;               // Adam, peak of the joint phase
   double separation_learning_rate = 1e-3;    // Adam, peak of the separation phase
   double noise_learning_rate = 1e-3;         // Adam, peak of the noise phase
+  // Of a drawn smooth curve over the spectrum of each source of each item: root mean square over frequencies; 0 = none.
+  double equalizer_deviation_db = 0;
   double noise_cost = 10;                    // dB of spectral envelope that a dB of SDR is worth to the noise
   double basis_learning_rate_ratio = 0.02;   // of the linear paths, whose entries are small
   double separator_learning_rate_ratio = 1;  // of the masks' network after its own phase

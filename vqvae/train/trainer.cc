@@ -14,6 +14,7 @@
 #include "runtime/safetensors.h"
 #include "vqvae/train/checkpoint.h"
 #include "vqvae/train/device_mixer.h"
+#include "vqvae/train/equalizer.h"
 #include "vqvae/train/fit.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
@@ -141,15 +142,28 @@ struct Trainer::State {
     return batch.to(device);
   }
 
-  Spectra spectra(const Tensor& batch) const {
+  // equalizers: [B, S, N] factors for the sources' coefficients, or none.
+  Spectra spectra(const Tensor& batch, const Tensor& equalizers = {}) const {
     torch::NoGradGuard no_grad;
     Spectra result;
-    const Tensor sources = transform.mdct(batch);  // [B, S, 2, T, N]
+    Tensor sources = transform.mdct(batch);  // [B, S, 2, T, N]
+    if (equalizers.defined()) {
+      const Tensor factors = equalizers.unsqueeze(2).unsqueeze(2);
+      sources = sources * factors;
+      result.mdst = (transform.mdst(batch) * factors).sum(1);
+    } else {
+      result.mdst = transform.mdst(batch.sum(1));
+    }
     result.sources = sources.transpose(2, 3).contiguous();
     result.mdct = sources.sum(1);
-    result.mdst = transform.mdst(batch.sum(1));
     result.mixture_energy = result.mdct.square().sum({1, 3});
     return result;
+  }
+
+  Tensor draw_equalizers() const {
+    const TrainConfig& t = training();
+    if (t.equalizer_deviation_db <= 0) return {};
+    return equalizer_factors(model(), t.batch_size, t.equalizer_deviation_db, t.seed, step).to(device);
   }
 
   int64_t window_frames() const { return std::max<int64_t>(1, model().sample_rate_hz / model().hop_samples); }
@@ -188,7 +202,7 @@ struct Trainer::State {
     const auto mixed_seed = dataset::CounterRandom(t.seed, kStepStream, static_cast<uint64_t>(step)).next();
     torch::manual_seed(mixed_seed);
     network->train();
-    const Spectra spectra = this->spectra(take_batch());
+    const Spectra spectra = this->spectra(take_batch(), draw_equalizers());
     const double rate = learning_rate();
     const double separator_ratio = step < t.separation_steps ? 1 : t.separator_learning_rate_ratio;
     const std::array<double, 3> ratios = {1, t.basis_learning_rate_ratio, separator_ratio};
