@@ -81,8 +81,8 @@ int run_vqvae(const std::vector<std::string>& arguments) {
       "such as "
       "configs/finetune.json for songs of one's own");
   add("init-separator", po::value<std::string>()->default_value(""),
-      "model (.safetensors) whose masks a new run begins with, and nothing else: other codes for a separator that is "
-      "trained");
+      "model (.safetensors) whose masks a new run begins with: other codes for a separator that is trained, or, with "
+      "--init, another separator for the codes of that model");
   add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add("precision", po::value<std::string>()->default_value("auto"),
       "float32, bfloat16 (linear layers only), or auto: bfloat16 where the machine is fast at it");
@@ -107,9 +107,6 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   vqvae::train::TrainOptions train;
   train.init_model = values["init"].as<std::string>();
   train.init_separator = values["init-separator"].as<std::string>();
-  if (!train.init_model.empty() && !train.init_separator.empty()) {
-    throw Error(ExitCode::kUsage, "--init and --init-separator: give one of them");
-  }
   std::shared_ptr<const vqvae::Model> init;
   if (!train.init_model.empty()) init = vqvae::Model::load(train.init_model);
   const vqvae::train::Recipe recipe =

@@ -42,6 +42,18 @@ function(vqcodec_add_program name)
   vqcodec_set_flags(${name})
 endfunction()
 
+# vqcodec_add_torch_bench(NAME SOURCE DEPS ...): a program in <build>/bin that sees LibTorch, compiled like vqcodec_train,
+# whose precompiled header it shares.
+function(vqcodec_add_torch_bench name source)
+  add_library(${name}_objects OBJECT ${source})
+  target_link_libraries(${name}_objects PRIVATE ${ARGN} torch)
+  vqcodec_set_flags(${name}_objects)
+  target_compile_options(${name}_objects PRIVATE -Wno-conversion -Wno-shadow -Wno-pedantic)
+  target_precompile_headers(${name}_objects REUSE_FROM vqcodec_train)
+  add_executable(${name} $<TARGET_OBJECTS:${name}_objects>)
+  target_link_libraries(${name} PRIVATE ${ARGN} torch)
+endfunction()
+
 # vqcodec_add_test(NAME SOURCES ... DEPS ... [TIMEOUT seconds]): a GoogleTest program, one ctest entry a test
 # program. Tests run in <build>/tests with VQCODEC_SOURCE_DIR set to the source tree.
 function(vqcodec_add_test name)

@@ -205,7 +205,13 @@ TEST_F(VqtrainTest, ARunCanBeginWithAModel) {
         read_bytes(at(folder + "/log.jsonl")).substr(0, read_bytes(at(folder + "/log.jsonl")).find('\n')))["loss"];
   };
   EXPECT_NE(first_loss("run2"), first_loss("run3"));
-  expect_error(next + at("run4") + " --init a --init-separator b", 1, HasSubstr("one of them"));
+  // The masks of another model instead of its own.
+  ASSERT_EQ(run("export --checkpoint " + at("run3/checkpoint.pt") + " -o " + at("o.safetensors")).exit_code, 0);
+  ASSERT_EQ(
+      run(next + at("run4") + " --init " + at("m.safetensors") + " --init-separator " + at("o.safetensors")).exit_code,
+      0);
+  EXPECT_NE(first_loss("run4"), first_loss("run2"));
+  expect_error(next + at("run5") + " --init-separator " + at("none.safetensors"), 4, HasSubstr("none.safetensors"));
   expect_error(next + at("run4") + " --init " + at("none.safetensors"), 4, HasSubstr("none.safetensors"));
 }
 

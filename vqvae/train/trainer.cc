@@ -483,10 +483,10 @@ Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>
   state_ = std::make_unique<State>(recipe, training, validation, std::move(options));
   if (fs::exists(state_->options.checkpoint_path())) {
     state_->load_checkpoint();
-  } else if (!state_->options.init_model.empty()) {
-    state_->load_model(state_->options.init_model, false);
-  } else if (!state_->options.init_separator.empty()) {
-    state_->load_model(state_->options.init_separator, true);
+  } else {
+    const TrainOptions& from = state_->options;
+    if (!from.init_model.empty()) state_->load_model(from.init_model, false);
+    if (!from.init_separator.empty()) state_->load_model(from.init_separator, true);
   }
   state_->make_device_mixer();
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);

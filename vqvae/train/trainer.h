@@ -24,7 +24,7 @@ struct TrainOptions : RunOptions {
   Precision precision = Precision::kFloat32;
   MixPlace mix = MixPlace::kAuto;
   std::string init_model{};      // model whose weights a new run begins with; "" = none
-  std::string init_separator{};  // model whose masks it begins with, and nothing else; "" = none
+  std::string init_separator{};  // model whose masks it begins with, also instead of init_model's; "" = none
 };
 
 class Trainer {
