@@ -36,7 +36,7 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kFormat = "vqdata make 1";
-// Another number where the same settings give other audio.
+// Another number where the same settings give other audio; what the renderer changes is in kRendererVersion.
 constexpr int kVersion = 1;
 // Packing a song takes about this share of the time that rendering it does.
 constexpr double kPackShare = 0.15;
@@ -71,16 +71,6 @@ struct Part {
   PlannedPart plan;
 };
 
-std::string digest(const std::string& text) {
-  return runtime::to_hex(runtime::sha256(std::as_bytes(std::span(text.data(), text.size()))));
-}
-
-bool is_midi(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return extension == ".mid" || extension == ".midi";
-}
-
 bool fits_any(const std::vector<std::string>& patterns, const std::string& name) {
   return std::ranges::any_of(patterns,
                              [&](const std::string& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
@@ -107,19 +97,6 @@ json read_json(const std::string& path) {
 
 void write_json(const std::string& path, const ordered_json& document) {
   write_text(path, document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
-}
-
-// Files below a folder, sorted by their relative names.
-std::vector<std::string> list_midi(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
-       it.increment(error)) {
-    if (is_midi(it->path()) && it->is_regular_file(error)) names.push_back(it->path().lexically_relative(folder).string());
-  }
-  if (error) throw Error(ExitCode::kIo, folder + ": the folder cannot be read: " + error.message());
-  std::ranges::sort(names);
-  return names;
 }
 
 // The songs of this file that a part keeps; notes of other groups are taken out.
@@ -403,7 +380,7 @@ class SetMaker {
 
   void find_midi(Part& part) {
     const MakePart& spec = *part.spec;
-    std::vector<std::string> names = list_midi(part.material);
+    std::vector<std::string> names = list_midi_files(part.material);
     std::erase_if(names, [&](const std::string& name) {
       return (!spec.include.empty() && !fits_any(spec.include, name)) || fits_any(spec.exclude, name);
     });
@@ -582,6 +559,7 @@ class SetMaker {
   void set_manifest(Part& part) {
     const MakePart& spec = *part.spec;
     json manifest = {{"version", kVersion},
+                     {"renderer", spec.kind == PartKind::kStems ? 0 : kRendererVersion},
                      {"part", spec.facts},
                      {"encoding", to_string(part.encoding)},
                      {"opus_bps", part.encoding == PackEncoding::kOpus ? spec.opus_bps : 0},
@@ -593,7 +571,7 @@ class SetMaker {
       manifest["fonts"].push_back({config_.fonts.at(spec.fonts[i]).role_map, sha256_of(part.font_files[i])});
     }
     if (!part.grooves.empty()) {
-      for (const std::string& name : list_midi(part.grooves)) {
+      for (const std::string& name : list_midi_files(part.grooves)) {
         manifest["grooves"].push_back({name, sha256_of(part.grooves + "/" + name)});
       }
     }
@@ -609,7 +587,7 @@ class SetMaker {
       }
       manifest["stems"].push_back({song.name, files});
     }
-    part.manifest = digest(manifest.dump(-1, ' ', false, json::error_handler_t::replace));
+    part.manifest = runtime::hex_digest(manifest.dump(-1, ' ', false, json::error_handler_t::replace));
   }
 
   void prepare_out() const {

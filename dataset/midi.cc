@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -528,6 +529,23 @@ const char* midi_group_name(MidiGroup group) {
     case MidiGroup::kOther: break;
   }
   return "other";
+}
+
+std::vector<std::string> list_midi_files(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> files;
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
+    std::string extension = it->path().extension().string();
+    std::ranges::transform(extension, extension.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+    if ((extension == ".mid" || extension == ".midi") && it->is_regular_file(error)) {
+      files.push_back(it->path().lexically_relative(folder).string());
+    }
+  }
+  if (error) throw Error(ExitCode::kIo, folder + ": the folder cannot be read: " + error.message());
+  std::ranges::sort(files);
+  return files;
 }
 
 }  // namespace vqcodec::dataset

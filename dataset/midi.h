@@ -104,6 +104,9 @@ MidiSong parse_midi(std::span<const uint8_t> bytes, const std::string& name);
 // Throws Error(kIo) when the file cannot be read, Error(kBadFile) as above and when it is over kMaxMidiBytes.
 MidiSong read_midi(const std::string& path);
 
+// The files .mid and .midi, of any case, in a folder and below it: paths relative to it, sorted. Throws Error(kIo).
+std::vector<std::string> list_midi_files(const std::string& folder);
+
 // Fills in tempi[].seconds, every note's seconds and beats, every control's seconds, every note's program, end_ticks
 // (at least the last event's) and end_seconds, from ticks; sorts each list by time, equal times staying in order.
 void time_midi(MidiSong& song);

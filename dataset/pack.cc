@@ -617,7 +617,7 @@ std::string find_song_json(const SongFiles& files) {
 
 std::string digest(const Json& json) {
   const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return runtime::to_hex(runtime::sha256(std::as_bytes(std::span(text)))).substr(0, 32);
+  return runtime::hex_digest(text).substr(0, 32);
 }
 
 // Names the set: other songs or other options give another name.

@@ -24,6 +24,8 @@
 
 namespace vqcodec::dataset {
 
+// Another number where the same song and options give other audio.
+inline constexpr int kRendererVersion = 2;
 inline constexpr int kRenderHz = 44100;
 // The order of RenderedSong::stems.
 inline constexpr std::array<const char*, 4> kRenderGroups = {"vocals", "bass", "drums", "other"};

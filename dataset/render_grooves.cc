@@ -26,17 +26,9 @@ double bar_beats(const MidiSong& song) {
 }  // namespace
 
 GrooveSet::GrooveSet(const std::string& folder, const std::function<void(const std::string&)>& on_remark) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (auto it = fs::recursive_directory_iterator(folder, error); !error && it != fs::recursive_directory_iterator();
-       it.increment(error)) {
-    const std::string extension = it->path().extension().string();
-    if (extension == ".mid" || extension == ".midi") files.push_back(it->path().string());
-  }
-  if (error) throw Error(ExitCode::kIo, folder + ": the folder of drum takes cannot be read: " + error.message());
-  std::ranges::sort(files);
   std::string digests;
-  for (const std::string& file : files) {
+  for (const std::string& name : list_midi_files(folder)) {
+    const std::string file = (fs::path(folder) / name).string();
     MidiSong song;
     try {
       song = read_midi(file);
@@ -58,7 +50,7 @@ GrooveSet::GrooveSet(const std::string& folder, const std::function<void(const s
   if (takes_.empty()) {
     throw Error(ExitCode::kBadFile, folder + ": has no drum take: no MIDI file with two bars or more on channel 10");
   }
-  fingerprint_ = runtime::to_hex(runtime::sha256(std::as_bytes(std::span(digests))));
+  fingerprint_ = runtime::hex_digest(digests);
 }
 
 LaidGroove GrooveSet::choose(double tempo_bpm, double beats_per_bar, CounterRandom& random) const {

@@ -24,8 +24,6 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kFormat = "vqdata render 1";
-// Another number where the same options give other audio.
-constexpr int kVersion = 2;
 constexpr size_t kMaxTextBytes = 16 << 20;
 constexpr size_t kMaxLicenceText = 200;
 constexpr int kFlacLevel = 2;  // writing takes half the time of level 5, for a few percent of size
@@ -34,12 +32,6 @@ struct MidiFile {
   std::string path, name;  // `name`: of the song
   std::string licence;
 };
-
-bool is_midi(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return extension == ".mid" || extension == ".midi";
-}
 
 std::string read_text(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -50,10 +42,6 @@ std::string read_text(const std::string& path) {
   text.resize(static_cast<size_t>(in.gcount()));
   if (text.size() > kMaxTextBytes) throw Error(ExitCode::kBadFile, path + ": is over 16 MiB, expected a short text");
   return text;
-}
-
-std::string digest(const std::string& text) {
-  return runtime::to_hex(runtime::sha256(std::as_bytes(std::span(text.data(), text.size()))));
 }
 
 // What a file in the folder says of the licence: licence.json, or the first line of LICENSE, LICENCE or COPYING.
@@ -96,14 +84,11 @@ std::vector<MidiFile> find_files(const RenderSetOptions& options) {
       continue;
     }
     const size_t before = files.size();
-    for (auto it = fs::recursive_directory_iterator(input, error); !error && it != fs::recursive_directory_iterator();
-         it.increment(error)) {
-      if (!is_midi(it->path()) || !it->is_regular_file(error)) continue;
-      std::string name = it->path().lexically_relative(input).replace_extension().string();
+    for (const std::string& file : list_midi_files(input)) {
+      std::string name = fs::path(file).replace_extension().string();
       std::ranges::replace(name, '/', '_');
-      files.push_back({it->path().string(), name, {}});
+      files.push_back({(fs::path(input) / file).string(), name, {}});
     }
-    if (error) throw Error(ExitCode::kIo, input + ": the folder cannot be read: " + error.message());
     if (files.size() == before) throw Error(ExitCode::kUsage, input + ": has no .mid or .midi file");
   }
   std::ranges::sort(files, {}, &MidiFile::name);
@@ -137,7 +122,7 @@ json common_manifest(const RenderSetOptions& options, const FontLibrary& fonts, 
                          spec.low_key, spec.high_key, spec.gain_db, spec.licence, spec.attribution});
   }
   const RenderOptions& render = options.render;
-  return {{"version", kVersion},
+  return {{"version", kRendererVersion},
           {"format", options.format},
           {"fonts", all_fonts},
           {"grooves", grooves == nullptr ? "" : grooves->fingerprint()},
@@ -239,10 +224,10 @@ class SetRenderer {
         const json document = json::parse(text, nullptr, false);
         if (document.is_object() && document.contains("beat_seconds") && document.contains("chords")) {
           source.annotations = annotations_from_json(text, annotations);
-          manifest["annotations"] = digest(text);
+          manifest["annotations"] = runtime::hex_digest(text);
         }
       }
-      const std::string key = digest(manifest.dump());
+      const std::string key = runtime::hex_digest(manifest.dump());
       if (!options_.force && is_whole(folder, key)) {
         const std::lock_guard lock(mutex_);
         ++report_.num_kept;

@@ -61,4 +61,6 @@ std::string to_hex(const Sha256& digest) {
   return text;
 }
 
+std::string hex_digest(std::string_view text) { return to_hex(sha256(std::as_bytes(std::span(text)))); }
+
 }  // namespace vqcodec::runtime

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace vqcodec::runtime {
 
@@ -19,5 +20,8 @@ Sha256 sha256_file(const std::filesystem::path& path);
 
 // 64 lower-case hexadecimal digits.
 std::string to_hex(const Sha256& digest);
+
+// The SHA-256 of a text in such digits.
+std::string hex_digest(std::string_view text);
 
 }  // namespace vqcodec::runtime

@@ -1,6 +1,7 @@
 #include "dataset/midi.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -287,6 +288,14 @@ TEST(MidiWriter, WrongValuesAreInternalErrors) {
   refuses([](MidiSong& s) { s.controls[1].value = 128; }, "value of a control");
   refuses([](MidiSong& s) { s.controls[2].value = 8192; }, "pitch bend");
   refuses([](MidiSong& s) { s.format = 0; }, "track for type 0");
+}
+
+TEST(ListMidiFiles, FindsBothExtensionsInAnyCaseSorted) {
+  const TempDir dir;
+  std::filesystem::create_directories(dir / "b/c.mid");  // a folder
+  for (const char* name : {"z.mid", "b/A.MID", "b/x.Midi", "a.midi.txt", "mid"}) std::ofstream(dir / name) << "?";
+  EXPECT_THAT(list_midi_files(dir.path()), ElementsAre("b/A.MID", "b/x.Midi", "z.mid"));
+  EXPECT_ERROR(list_midi_files(dir / "none"), ExitCode::kIo, HasSubstr("none: the folder cannot be read"));
 }
 
 }  // namespace
