@@ -26,7 +26,7 @@ struct LossWeights {
   double envelope = 0;  // dB by which levels in the bands of noise differ, with noise_cost; so codes tell of them
   // One per source, or none for 1 each: in "separation" and "decoded_sources" an error in a bin weighs by whose energy
   // the bin holds. With a weight above 1 a source gets what is in doubt: what it lacks costs more than what leaks into it.
-  std::vector<double> source_weights;
+  std::vector<double> source_weights{};
 };
 
 struct TrainConfig {
