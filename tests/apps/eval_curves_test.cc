@@ -1,5 +1,5 @@
 // vqeval curves as a person would run it.
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 #include "tests/eval/well_formed.h"
 
 namespace vqcodec::apps {
@@ -9,11 +9,12 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-class EvalCurves : public testing::Test {
+class EvalCurves : public Vqeval {
  protected:
+  EvalCurves() : Vqeval("curves") {}
   void SetUp() override {
     std::filesystem::create_directories(dir_ / "first");
-    write(R"({"kind":"training","step":10,"time":1.5,"loss":3,"rate":0.1}
+    write_log(R"({"kind":"training","step":10,"time":1.5,"loss":3,"rate":0.1}
 {"kind":"validation","step":10,"time":1.6,"masks_bass":1,"bass":0.5,"average":0.5}
 {"kind":"training","step":20,"time":1.7,"loss":2,"rate":0.1}
 {"kind":"training","step":30,"time":1.7,"loss":1.5,"rate":0.1}
@@ -21,26 +22,14 @@ class EvalCurves : public testing::Test {
 {"kind":"validation","step":20,"time":1.9,"masks_bass":2,"bass":1.5,"average":null}
 )");
   }
-  void write(const std::string& log) { std::ofstream(dir_ / "first/log.jsonl") << log; }
-  static Outcome run_curves(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "curves");
-    return run(arguments, {.program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval"});
-  }
+  void write_log(const std::string& log) { std::ofstream(dir_ / "first/log.jsonl") << log; }
   std::string picture(const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {dir_ / "first", "-o", "-"};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const Outcome outcome = run_curves(arguments);
-    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    EXPECT_EQ(eval::malformation(outcome.out), "");
-    return outcome.out;
+    const std::string svg = ok(arguments).out;
+    EXPECT_EQ(eval::malformation(svg), "");
+    return svg;
   }
-  static void fails(const std::vector<std::string>& arguments, ExitCode code, const std::string& says) {
-    const Outcome outcome = run_curves(arguments);
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, HasSubstr(says));
-    EXPECT_EQ(outcome.out, "");
-  }
-  TempDir dir_;
 };
 
 TEST_F(EvalCurves, DrawsLossesAndFiguresOfSongsSetAsideByGroup) {
@@ -52,7 +41,7 @@ TEST_F(EvalCurves, DrawsLossesAndFiguresOfSongsSetAsideByGroup) {
 }
 
 TEST_F(EvalCurves, StepsThatWereDoneAgainCountAsTheyWereDoneLast) {
-  const Outcome outcome = run_curves({dir_ / "first/log.jsonl", "--list"});
+  const Outcome outcome = run_command({dir_ / "first/log.jsonl", "--list"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("first  training  loss  step 20  2.25"));
   EXPECT_THAT(outcome.out, HasSubstr("first  validation  masks_bass  step 20  2.0"));
@@ -65,8 +54,8 @@ TEST_F(EvalCurves, LogsAreComparedInTheSamePanels) {
 }
 
 TEST_F(EvalCurves, ALastLineThatIsCutIsLeftOut) {
-  write("{\"kind\":\"training\",\"step\":10,\"loss\":3}\n{\"kind\":\"trai");
-  EXPECT_EQ(run_curves({dir_ / "first", "--list"}).exit_code, 0);
+  write_log("{\"kind\":\"training\",\"step\":10,\"loss\":3}\n{\"kind\":\"trai");
+  EXPECT_EQ(run_command({dir_ / "first", "--list"}).exit_code, 0);
 }
 
 TEST_F(EvalCurves, RefusesWhatIsNoLog) {
@@ -75,10 +64,10 @@ TEST_F(EvalCurves, RefusesWhatIsNoLog) {
   fails({dir_ / "first"}, ExitCode::kUsage, "(-o) or --list");
   fails({"-o", "-"}, ExitCode::kUsage, "");
   for (const char* text : {"", "nothing", "[]\n", "{\"kind\":1,\"step\":2}\n", "{\"kind\":\"training\"}\n"}) {
-    write(text);
+    write_log(text);
     fails({dir_ / "first", "-o", "-"}, ExitCode::kBadFile, "log.jsonl: ");
   }
-  write("{\"kind\":\"training\",\"step\":10,\"rate\":3}\n");
+  write_log("{\"kind\":\"training\",\"step\":10,\"rate\":3}\n");
   fails({dir_ / "first", "-o", "-"}, ExitCode::kBadFile, "neither losses nor");
   // An existing picture stays.
   SetUp();

@@ -1,7 +1,7 @@
 // vqeval hard as a person would run it.
 #include <nlohmann/json.hpp>
 
-#include "tests/apps/vqcodec_program.h"
+#include "tests/apps/vqeval_program.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -9,30 +9,14 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-class EvalHard : public testing::Test {
+class EvalHard : public Vqeval {
  protected:
-  void SetUp() override {
-    vqvae::write_tiny_model(dir_ / "model.safetensors");
-    write_audio(dir_ / "speech.wav", make_song(44100));
-  }
-  Outcome run_hard(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "hard");
-    return run(arguments, {.program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqeval",
-                           .environment = {{"VQCODEC_MODEL", dir_ / "model.safetensors"}}});
-  }
-  void fails(const std::vector<std::string>& arguments, ExitCode code, const std::string& says) {
-    const Outcome outcome = run_hard(arguments);
-    EXPECT_EQ(outcome.exit_code, static_cast<int>(code)) << outcome.err;
-    EXPECT_THAT(outcome.err, HasSubstr(says));
-    EXPECT_EQ(outcome.out, "");
-  }
-  TempDir dir_;
+  EvalHard() : Vqeval("hard") { write_audio(speech_, make_song(44100)); }
+  const std::string speech_ = dir_ / "speech.wav";
 };
 
 TEST_F(EvalHard, MeasuresWhatIsMadeUpAndFiles) {
-  const Outcome outcome =
-      run_hard({dir_ / "speech.wav", "--seconds", "1.5", "--out", dir_ / "results", "--threads", "1"});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Outcome outcome = ok({speech_, "--seconds", "1.5", "--out", dir_ / "results", "--threads", "1"});
   EXPECT_THAT(outcome.out, HasSubstr("sweep, 10 Hz to 22 kHz"));
   const json report = json::parse(read_bytes(dir_ / "results/hard.json"));
   EXPECT_EQ(report["kind"], "hard");
@@ -43,7 +27,7 @@ TEST_F(EvalHard, MeasuresWhatIsMadeUpAndFiles) {
   EXPECT_EQ(report["inputs"][9]["name"], "speech.wav");
   EXPECT_EQ(report["inputs"][9]["seconds"], 1);
   for (const json& input : report["inputs"]) EXPECT_EQ(input["num_bad_samples"], 0) << input;
-  const Outcome printed = run_hard({dir_ / "speech.wav", "--seconds", "1.5", "--json", "--quiet"});
+  const Outcome printed = ok({speech_, "--seconds", "1.5", "--json", "--quiet"});
   EXPECT_EQ(json::parse(printed.out)["inputs"], report["inputs"]);  // and the same on any number of threads
 }
 
@@ -51,10 +35,10 @@ TEST_F(EvalHard, RefusesWhatItCannotDo) {
   fails({"--seconds", "0"}, ExitCode::kUsage, "--seconds: expected 1 to 600");
   fails({"--seconds", "nan"}, ExitCode::kUsage, "--seconds");
   fails({dir_ / "none.wav"}, ExitCode::kIo, "none.wav");
-  fails({dir_ / "model.safetensors"}, ExitCode::kBadFile, "model.safetensors");
+  fails({*shared_ / "model.safetensors"}, ExitCode::kBadFile, "model.safetensors");
   write_audio(dir_ / "empty.wav", {});
   fails({dir_ / "empty.wav"}, ExitCode::kBadFile, "has no samples");
-  fails({"--model", dir_ / "speech.wav"}, ExitCode::kModel, "speech.wav");
+  fails({"--model", speech_}, ExitCode::kModel, "speech.wav");
   fails({"--wrong"}, ExitCode::kUsage, "--help");
 }
 

@@ -3,7 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "prior/random_prior.h"
+#include "runtime/sha256.h"
 #include "tests/apps/vqeval_program.h"
+#include "tests/prior/golden_prior.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -29,6 +32,42 @@ class EvalRate : public Vqeval {
     }
   }
 };
+
+// "prior-coded" is what vqcodec encode would write with that prior.
+TEST_F(EvalRate, TellsWhatAPriorMakesOfTheCodes) {
+  const std::string prior = dir_ / "prior.safetensors", out = dir_ / "results";
+  prior::make_random_prior(prior::golden_config(), prior::kGoldenPriorSeed).write(prior);
+  const Outcome outcome = ok({"--data", data(), "--out", out, "--opus", "none", "--quality", "2,3", "--prior", prior});
+  EXPECT_THAT(outcome.out, HasSubstr("joint  over ideal"));
+  const json report = json::parse(read_bytes(out + "/rate.json"));
+  EXPECT_EQ(report["prior"]["file"], "prior.safetensors");
+  EXPECT_EQ(report["prior"]["id"], runtime::to_hex(runtime::sha256_file(prior)));
+  EXPECT_THAT(read_bytes(out + "/rate_coders.svg"), HasSubstr("prior, joint"));
+  for (const json& level : report["tracks"][0]["levels"]) {
+    for (const json& source : level["file"]["sources"]) {
+      for (const char* key : {"prior_bytes", "joint_bytes"}) {
+        const double bytes = source["coders"][key], ideal = source["ideal"][key];
+        EXPECT_GT(ideal, 0) << key;
+        // A few bytes at the end of each stream, of which a song of 3 s has one or two.
+        EXPECT_GE(bytes, ideal) << key;
+        EXPECT_LT(bytes, ideal + 16) << key;
+        double sum = 0;
+        for (const json& codebook : source["codebooks"]) sum += codebook[key].get<double>();
+        EXPECT_NEAR(sum, ideal, 1e-6 * ideal) << key;
+      }
+      // Streams that a prior of random weights would make longer are left to the adaptive model.
+      EXPECT_LE(source["coders"]["prior_bytes"], source["coders"]["adaptive_bytes"]);
+    }
+  }
+  // Without one, and by the environment.
+  EXPECT_THAT(ok({"--data", data(), "--opus", "none", "--quality", "2", "--no-prior"}).out, Not(HasSubstr("joint")));
+  environment_["VQCODEC_PRIOR"] = prior;
+  EXPECT_THAT(ok({"--data", data(), "--opus", "none", "--quality", "2"}).out, HasSubstr("joint"));
+  // A prior for another model, and what is none.
+  prior::make_random_prior(prior::golden_sizes(), 1).write(dir_ / "other.safetensors");
+  fails({"--data", data(), "--opus", "none", "--prior", dir_ / "other.safetensors"}, ExitCode::kModel, "000000000000");
+  fails({"--data", data(), "--opus", "none", "--prior", *shared_ / "model.safetensors"}, ExitCode::kModel, "prior");
+}
 
 TEST_F(EvalRate, ReportsWhatEncodeWrites) {
   const std::string out = dir_ / "results/rate";

@@ -1,7 +1,9 @@
 // vqeval speed as a person would run it. How fast it is depends on the machine; that everything is there does not.
 #include <nlohmann/json.hpp>
 
+#include "prior/random_prior.h"
 #include "tests/apps/vqeval_program.h"
+#include "tests/prior/golden_prior.h"
 
 namespace vqcodec::apps {
 namespace {
@@ -63,6 +65,29 @@ TEST_F(EvalSpeed, MeasuresStagesWholeProgramsAndOthers) {
   EXPECT_EQ(second["compared_with"], "speed.json");
   EXPECT_GT(second["compare"].size(), 8U);
   for (const json& item : second["compare"]) EXPECT_GT(item["ratio"].get<double>(), 0) << item;
+}
+
+TEST_F(EvalSpeed, MeasuresWithAPriorWhatItTakes) {
+  const std::string prior = dir_ / "prior.safetensors", out = dir_ / "results";
+  prior::make_random_prior(prior::golden_config(), prior::kGoldenPriorSeed).write(prior);
+  const std::vector<std::string> call = {"--data", data(),      "--seconds", "1.5",   "--repetitions",
+                                         "1",      "--threads", "1",         "--out", out};
+  std::vector<std::string> with_prior = call;
+  with_prior.insert(with_prior.end(), {"--prior", prior});
+  ok(with_prior);
+  const json report = json::parse(read_bytes(out + "/speed.json"));
+  std::map<std::string, double> medians;
+  for (const json& measure : report["measures"]) medians[measure["name"]] = measure["median"];
+  EXPECT_GT(medians["encode.prior"], 0);
+  EXPECT_GT(medians["decode.prior"], 0);
+  EXPECT_GT(medians["decode.whole"], 0);
+  EXPECT_GT(report["bytes"]["vqc_prior"].get<int>(), 0);
+  EXPECT_NE(report["bytes"]["vqc_prior"], report["bytes"]["vqc"]);
+  EXPECT_THAT(report["remarks"].dump(), HasSubstr("the prior codes "));
+  ok(call);
+  const json without = json::parse(read_bytes(out + "/speed.json"));
+  EXPECT_FALSE(without["bytes"].contains("vqc_prior"));
+  EXPECT_THAT(without["remarks"].dump(), HasSubstr("no prior"));
 }
 
 TEST_F(EvalSpeed, OtherProgramsThatAreNotThereAreLeftOut) {

@@ -12,7 +12,10 @@
 #include "codec/vqc_reader.h"
 #include "codec/vqc_writer.h"
 #include "eval/opus_codec.h"
+#include "prior/coder.h"
 #include "tests/base/expect_error.h"
+#include "tests/prior/golden_prior.h"
+#include "tests/prior/sampled_codes.h"
 #include "tests/vqvae/codec_test_util.h"
 
 namespace vqcodec::eval {
@@ -59,6 +62,38 @@ CodedSong random_song(uint32_t num_codebooks, uint32_t codebook_size, uint32_t n
 }
 
 // The example of codec/FORMAT.md, whose dump tells what each byte is.
+// Codes drawn from a prior, all sources given those before them in the joint order.
+TEST(FileRateOfAPrior, IsNearTheIdealAndBestWhereTheOthersAreGiven) {
+  runtime::ThreadPool pool(2);
+  const auto model = prior::Model::from_file(runtime::Safetensors::open_memory(
+      prior::make_random_prior(prior::golden_config(), prior::kGoldenPriorSeed).bytes(), "prior"));
+  CodedSong song{.info = prior::golden_info(), .segments = {}};
+  prior::Coder coder(model, song.info, pool);
+  song.segments = prior::sample_segments(coder, song.info, 640, prior::joint_order(*model, song.info.sources), 3);
+  const FileRate rate = file_rate(song, "", pool, model);
+  uint64_t adaptive = 0, alone = 0, joint = 0;
+  for (const SourceRate& source : rate.sources) {
+    ASSERT_TRUE(source.prior.has_value());
+    ASSERT_TRUE(source.joint.has_value());
+    for (const PriorRate& coded : {*source.prior, *source.joint}) {
+      double ideal_bytes = 0;
+      for (const double bits : coded.codebook_bits) ideal_bytes += bits / 8;
+      EXPECT_GE(static_cast<double>(coded.code_bytes), ideal_bytes);
+      // Each stream ends with up to four bytes more.
+      EXPECT_LE(static_cast<double>(coded.code_bytes), ideal_bytes + 4.0 * static_cast<double>(song.segments.size()));
+    }
+    adaptive += source.code_bytes;
+    alone += source.prior->code_bytes;
+    joint += source.joint->code_bytes;
+  }
+  EXPECT_LT(joint, alone);
+  EXPECT_LT(alone, adaptive);
+  EXPECT_LT(rate.joint_file_bytes, rate.prior_file_bytes);
+  EXPECT_LT(rate.prior_file_bytes, rate.file_bytes);
+  song.info.model_id[0] ^= 1;
+  EXPECT_ERROR(file_rate(song, "", pool, model), ExitCode::kModel, HasSubstr("model"));
+}
+
 TEST(FileRate, CountsTheExampleOfTheFormat) {
   auto file =
       codec::FileSource::open(std::string(std::getenv("VQCODEC_SOURCE_DIR")) + "/tests/data/golden/example.vqc");
