@@ -54,19 +54,23 @@ class Stepper {
     std::vector<Context> context;
   };
 
-  // A row takes cache_bytes_per_row(model) until it ends. `pool` is used by step() and has to outlive the object. Throws
-  // Error(kInternal) as check_sequence() does, and if a length is outside its limits.
-  Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, runtime::ThreadPool& pool);
+  // A row takes cache_bytes_per_row(model) until it ends. `pool` is used by step() and has to outlive the object.
+  // group_rows: rows side by side that get the same codes, whatever context each is given. Throws Error(kInternal) as
+  // check_sequence() does, and if a length is outside its limits or the rows of a group differ in more than context.
+  Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, runtime::ThreadPool& pool, int64_t group_rows = 1);
 
   static int64_t cache_bytes_per_row(const Model& model);
 
-  // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were given.
+  // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were given,
+  // a group by its first row.
   // False, without a call, once all have ended. An exception of `choose` comes out here and leaves the object unusable;
   // a code that is not below codebook_size is Error(kInternal).
   bool step(const ChooseCode& choose);
 
-  // From within `choose`, for its row: the row ends with this frame.
-  void end_row(size_t row) { states_[row].row.num_frames = 0; }
+  // From within `choose`, for its row: the row, with its group, ends with this frame.
+  void end_row(size_t row) {
+    for (size_t i = row; i < row + static_cast<size_t>(group_rows_); ++i) states_[i].row.num_frames = 0;
+  }
 
   int64_t num_frames_done() const { return frame_; }
   // [frames done, num_codebooks]
@@ -80,6 +84,7 @@ class Stepper {
   };
   std::shared_ptr<const Model> model_;
   runtime::ThreadPool& pool_;
+  int64_t group_rows_;
   std::vector<State> states_;      // as given
   std::vector<size_t> active_;     // rows that have not ended, by source
   std::vector<Network> networks_;  // one a thread
