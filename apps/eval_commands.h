@@ -10,6 +10,7 @@ int run_eval_sdr(const std::vector<std::string>& arguments);
 int run_eval_rate(const std::vector<std::string>& arguments);
 int run_eval_speed(const std::vector<std::string>& arguments);
 int run_eval_codes(const std::vector<std::string>& arguments);
+int run_eval_fit(const std::vector<std::string>& arguments);
 int run_eval_report(const std::vector<std::string>& arguments);
 
 }  // namespace vqcodec::apps

@@ -14,7 +14,10 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "codec/vqc_writer.h"
+#include "eval/fit.h"
 #include "eval/json_output.h"
+#include "eval/pitch.h"
+#include "eval/tracks.h"
 #include "runtime/sha256.h"
 #include "vqvae/decoder.h"
 #include "vqvae/encoder.h"
@@ -47,6 +50,9 @@ void check_options(const GenerateOptions& options) {
   if (options.output == "-" && options.line.num_lines > 1 && !options.best)
     fail("--count: several lines do not go to standard output; give a file with -o, or --best");
   if (options.mix && vqc) fail("--mix: a .vqc holds the whole song anyway");
+  if (!options.midi.empty() && options.source == "drums") fail("--midi: drums have no notes that could be tracked");
+  if (!options.midi.empty() && !options.midi.ends_with(".mid") && !options.midi.ends_with(".midi"))
+    fail(options.midi + ": expected a name that ends in .mid");
   if (options.best && options.line.num_lines < 2) fail("--best needs --count of 2 or more");
   if (options.context.empty()) {
     if (options.mix) fail("--mix needs a song (--context)");
@@ -108,6 +114,13 @@ class Maker {
       : options_(options), warn_(warn), pool_(options.num_threads) {}
 
   void run() {
+    // Before anything that takes long.
+    const int num_files = options_.best ? 1 : options_.line.num_lines;
+    for (int i = 1; i <= num_files; ++i) {
+      for (const std::string& path : {options_.output, options_.midi}) {
+        if (!path.empty() && path != "-") check_free(num_files == 1 ? path : numbered(path, i));
+      }
+    }
     const std::optional<LoadedPrior> found = load_prior(options_.prior);
     if (!found) {
       throw Error(ExitCode::kModel,
@@ -129,12 +142,24 @@ class Maker {
     draw();
     report_ = eval::report_header("line", VQCODEC_VERSION, options_.command);
     describe();
+    if (!options_.context.empty() && (options_.best || options_.json)) measure_context();
     const int num_lines = static_cast<int>(made_.lines.size());
-    for (int i = 0; i < num_lines; ++i) write(i, num_lines == 1 ? 0 : i + 1);
+    if (options_.best) {
+      write(best_line(), 0);
+    } else {
+      for (int i = 0; i < num_lines; ++i) write(i, num_lines == 1 ? 0 : i + 1);
+    }
     if (options_.json) print(eval::json_text(report_));
   }
 
  private:
+  void check_free(const std::string& path) const {
+    std::error_code code;
+    const fs::file_status status = fs::status(path, code);
+    if (!options_.force && fs::is_regular_file(status))
+      throw Error(ExitCode::kUsage, path + ": exists; --force overwrites it");
+  }
+
   void draw() {
     generate::LineOptions line = options_.line;
     for (const std::string& name : options_.listen_to) {
@@ -216,6 +241,51 @@ class Maker {
     while (left > 0) take_samples(0, silence);
   }
 
+  void measure_context() {
+    const codec::StreamInfo& info = coded_.song.info;
+    const auto stems = eval::decode_sources(coded_.model.model, {info, coded_.song.segments}, pool_);
+    context_ = eval::analyse_context(stems, info.sources, options_.source, static_cast<int>(info.sample_rate_hz));
+    own_ = measure(eval::to_mono(stems[static_cast<size_t>(source_)]));
+    report_["own"] = eval::fit_figures_json(own_);
+  }
+  eval::FitFigures measure(std::span<const float> line) const {
+    return eval::measure_fit(*context_, line, static_cast<int>(coded_.song.info.sample_rate_hz), options_.source);
+  }
+
+  // The line alone as it sounds, mono.
+  std::vector<float> decode_mono(const generate::Line& line) {
+    std::vector<float> mono;
+    decode(line, false, [&](std::span<const float> samples) {
+      const auto part = eval::to_mono(samples);
+      mono.insert(mono.end(), part.begin(), part.end());
+    });
+    return mono;
+  }
+
+  // The line of the most chord tones and beats together; of equal ones the first.
+  int best_line() {
+    int best = 0;
+    double most = -1;
+    for (size_t i = 0; i < made_.lines.size(); ++i) {
+      const eval::FitFigures figures = measure(decode_mono(made_.lines[i]));
+      const double score = (std::isnan(figures.chord_tones) ? 0 : figures.chord_tones) +
+                           (std::isnan(figures.beat) ? 0 : figures.beat);
+      if (score <= most) continue;
+      most = score;
+      best = static_cast<int>(i);
+    }
+    return best;
+  }
+
+  void write_midi(std::span<const float> mono, const std::string& path) {
+    const auto rate_hz = static_cast<int>(coded_.song.info.sample_rate_hz);
+    const auto notes = eval::find_notes(eval::track_pitch(mono, rate_hz, eval::pitch_options(options_.source)));
+    const std::vector<uint8_t> bytes = eval::notes_to_midi(notes, options_.source);
+    AtomicFile file(path, options_.force);
+    file.write(bytes.data(), bytes.size());
+    file.commit();
+  }
+
   // `number` 0: the only one.
   void write(int index, int number) {
     const generate::Line& line = made_.lines[static_cast<size_t>(index)];
@@ -235,6 +305,15 @@ class Maker {
       if (writer->num_clipped_samples() > 0) {
         warn_(path + ": " + std::to_string(writer->num_clipped_samples()) +
               " samples were louder than full scale and were clipped");
+      }
+    }
+    if (context_ || !options_.midi.empty()) {
+      const std::vector<float> mono = decode_mono(line);
+      if (context_) item["fit"] = eval::fit_figures_json(measure(mono));
+      if (!options_.midi.empty()) {
+        const std::string midi = number == 0 ? options_.midi : numbered(options_.midi, number);
+        write_midi(mono, midi);
+        item["midi"] = midi;
       }
     }
     report_["lines"].push_back(item);
@@ -281,6 +360,8 @@ class Maker {
   CodedSong coded_;
   int source_ = 0;
   generate::Lines made_;
+  std::optional<eval::FitContext> context_;
+  eval::FitFigures own_;  // of the song's own line
   Json report_;
 };
 

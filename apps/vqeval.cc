@@ -19,6 +19,7 @@ Commands:
   rate     what the codes take, part by part, and what they are worth, beside Opus
   speed    real-time factors by stage, memory and start-up, beside opusenc and zstd
   codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
+  fit      does a new line fit its song: harmony, rhythm, register; is it a copy
   report   one page of what the others measured: tables, plots, examples to hear
 
 "vqeval <command> --help" lists the options of a command; "vqeval --version" tells the version. eval/run.sh runs all of
@@ -29,7 +30,7 @@ Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model mis
 
 constexpr apps::CommandEntry kCommands[] = {
     {"sdr", apps::run_eval_sdr},     {"rate", apps::run_eval_rate},     {"speed", apps::run_eval_speed},
-    {"codes", apps::run_eval_codes}, {"report", apps::run_eval_report},
+    {"codes", apps::run_eval_codes}, {"fit", apps::run_eval_fit},      {"report", apps::run_eval_report},
 };
 
 }  // namespace

@@ -39,7 +39,7 @@ docs/GENERATION.md tells what the options do and what to expect.
 Examples:
   vqgen bass --context song.vqc -o bass.wav
   vqgen bass --context song.mp3 -o mix.flac --mix --seed 7
-  vqgen bass --context song.vqc -o bass.wav --count 8
+  vqgen bass --context song.vqc -o bass.wav --count 8 --best --midi bass.mid
   vqgen bass --context song.vqc -o new.vqc --from 30 --to 45.5
   vqgen drums --context song.vqc -o drums.wav --continue 60 --temperature 0.9 --top-p 0.95
   vqgen other --seconds 20 -o idea.wav
@@ -73,10 +73,12 @@ int run(const std::vector<std::string>& arguments) {
       "how strongly copies of the last bars and codes that stay are held down, 0 = not");
   add("candidates", po::value<int>()->default_value(defaults.num_candidates),
       "where a passage ends within the song: drawn, of which the one that joins best is kept");
+  add("best", "of the lines, write only the one that fits best by chord tones and beats");
+  add("midi", po::value<std::string>(), "MIDI file to write the line's notes to");
   add("model", po::value<std::string>(), apps::kModelHelp);
   add("prior", po::value<std::string>(), "prior to draw from; otherwise $VQCODEC_PRIOR or the one that is installed");
   add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = one a core; they do not change the line");
-  add("json", "print a report as JSON");
+  add("json", "print a report as JSON, with how well each line fits");
   add("force", "overwrite files that exist");
   add("quiet", "no progress and no summary, only warnings and errors");
   add("help,h", "this text");
@@ -119,6 +121,8 @@ int run(const std::vector<std::string>& arguments) {
   options.line.repetition_penalty = values["repetition"].as<double>();
   options.line.num_candidates = values["candidates"].as<int>();
   options.num_threads = apps::threads(values);
+  options.best = flag(values, "best");
+  options.midi = text(values, "midi");
   options.json = flag(values, "json");
   options.force = flag(values, "force");
   options.quiet = flag(values, "quiet");

@@ -81,7 +81,7 @@ class Vqgen : public Vqcodec {
 const std::vector<std::string> kOptions = {
     "--context", "--seconds", "--out",         "-o",         "--mix",        "--from",  "--to",      "--continue",
     "--count",   "--seed",    "--temperature", "--top-k",    "--top-p",      "--guidance", "--repetition",
-    "--model",   "--prior",   "--threads",     "--listen-to", "--candidates", "--json",  "--force",   "--quiet", "--help"};
+    "--model",   "--prior",   "--threads",     "--listen-to", "--candidates", "--json", "--best", "--midi",  "--force",   "--quiet", "--help"};
 
 TEST_F(Vqgen, HelpNamesEveryOption) {
   const std::string all = makes({"--help"}).out;
@@ -206,7 +206,24 @@ TEST_F(Vqgen, ReportsAsJson) {
     EXPECT_TRUE(std::filesystem::exists(line["file"].get<std::string>()));
     EXPECT_GT(line["bits_per_code"].get<double>(), 0);
     EXPECT_GT(line["kept_bits_per_code"].get<double>(), 0);
+    EXPECT_TRUE(line["fit"]["beat"].is_number());
   }
+  EXPECT_TRUE(report["own"]["beat"].is_number());
+}
+
+TEST_F(Vqgen, TheBestIsOneOfThem) {
+  makes({"bass", "--context", vqc(), "-o", dir_ / "b.vqc", "--count", "3", "--quiet"});
+  makes({"bass", "--context", vqc(), "-o", dir_ / "best.vqc", "--count", "3", "--best", "--quiet"});
+  const std::string best = read_bytes(dir_ / "best.vqc");
+  EXPECT_TRUE(best == read_bytes(dir_ / "b-1.vqc") || best == read_bytes(dir_ / "b-2.vqc") ||
+              best == read_bytes(dir_ / "b-3.vqc"));
+}
+
+TEST_F(Vqgen, WritesNotesAsMidi) {
+  makes({"bass", "--context", vqc(), "-o", dir_ / "b.wav", "--midi", dir_ / "b.mid", "--count", "2", "--quiet"});
+  for (const char* name : {"b-1.mid", "b-2.mid"}) EXPECT_TRUE(read_bytes(dir_ / name).starts_with("MThd"));
+  refuses({"bass", "--context", vqc(), "-o", dir_ / "c.wav", "--midi", dir_ / "b.txt"}, ExitCode::kUsage, ".mid");
+  refuses({"drums", "--context", vqc(), "-o", dir_ / "c.wav", "--midi", dir_ / "c.mid"}, ExitCode::kUsage, "drums");
 }
 
 TEST_F(Vqgen, SpeaksOnlyWhenAsked) {
@@ -238,6 +255,7 @@ TEST_F(Vqgen, ContradictionsAreRefused) {
   usage({"bass", "--seconds", "nan", "-o", wav}, "--seconds");
   usage({"bass", "--seconds", "500000", "-o", wav}, "minutes at once");
   usage({"bass", "--seconds", "3", "--mix", "-o", wav}, "--mix");
+  usage({"bass", "--context", vqc(), "-o", wav, "--best"}, "--count");
   usage({"bass", "--seconds", "3", "--from", "1", "-o", wav}, "--from");
   usage({"bass", "--seconds", "3", "--listen-to", "drums", "-o", wav}, "--listen-to");
   for (const auto& [more, says] : std::vector<std::pair<std::vector<std::string>, const char*>>{
