@@ -29,16 +29,16 @@ const std::vector<std::string> kSources = {"vocals", "bass", "drums", "other"};
 
 constexpr const char* kExamples = R"(
 SONGS is a song, or a folder of songs: .vqc files, audio files (which are encoded first, so that their sources are those
-that the model finds), or tracks as folders of true stems, <track>/{vocals,bass,drums,other}.wav or the like. LINES is the
-new line of the song, as audio or as a .vqc with the line in it, or a folder of lines named as the songs: <song>.wav,
+that the model finds), or tracks as folders of true stems, <track>/{vocals,bass,drums,other}.wav or the like. LINES is
+the new line of the song, as audio or as a .vqc with the line in it, or a folder of lines named as the songs: <song>.wav,
 <song>-1.wav, <song>-2.wav.
 
-Told are the share of the line's time in tones of the triads that the song plays in each beat (chord_tones), the strength
-of the drums under its onsets (beat), and how far it is from the song's own line in register and density and from the
-others in tuning; each also on a scale where 0 is the line of another song (--others; of a set the other songs) and 1 is
-the song's own, with the range of 95 % of resampled sets. Beside them the Fréchet distance of log-mel frames, and of lines
-that are .vqc files the divergence of the use of codes and the longest run of codes that is in the training songs
-(--training, code sets of vqtrain codes or .vqc files) too. docs/GENERATION.md tells more.
+Told are the share of the line's time in tones of the triads that the song plays in each beat (chord_tones), the
+strength of the drums under its onsets (beat), and how far it is from the song's own line in register and density and
+from the others in tuning; each also on a scale where 0 is the line of another song (--others; of a set the other songs)
+and 1 is the song's own, with the range of 95 % of resampled sets. Beside them stand the distance of log-mel frames
+(Frechet) and, of lines that are .vqc files, the divergence of the use of codes and the longest run of codes that is in
+the training songs too (--training: code sets of vqtrain codes, or .vqc files). docs/GENERATION.md tells more.
 
 Examples:
   vqeval fit --context song.vqc --line bass.wav --others basses/
@@ -58,8 +58,8 @@ struct FitOptions {
 struct LineCodes {
   int num_codebooks = 0;
   uint32_t codebook_size = 0;
-  std::vector<uint16_t> codes;   // [frames, num_codebooks]
-  std::vector<uint8_t> sounds;   // [frames]
+  std::vector<uint16_t> codes;  // [frames, num_codebooks]
+  std::vector<uint8_t> sounds;  // [frames]
 };
 
 struct LoadedSong {
@@ -69,7 +69,7 @@ struct LoadedSong {
 };
 
 bool is_song_file(const fs::path& path) {
-  static const std::vector<std::string> kExtensions = {".vqc", ".wav",  ".flac", ".mp3", ".ogg",
+  static const std::vector<std::string> kExtensions = {".vqc",  ".wav", ".flac", ".mp3", ".ogg",
                                                        ".opus", ".m4a", ".mp4",  ".aif", ".aiff"};
   return std::ranges::find(kExtensions, path.extension().string()) != kExtensions.end();
 }
@@ -183,8 +183,9 @@ class FitReport {
     int num_silent = 0, num_lines = 0;
     for (const eval::FitSong& fit : fits) {
       num_lines += static_cast<int>(fit.lines.size());
-      num_silent += static_cast<int>(std::ranges::count_if(
-          fit.lines, [](const eval::FitFigures& figures) { return !(figures.level_db > kSilentDb); }));
+      num_silent += static_cast<int>(std::ranges::count_if(fit.lines, [](const eval::FitFigures& figures) {
+        return !(figures.level_db > kSilentDb);
+      }));
     }
     report["num_lines"] = num_lines;
     report["silent_lines"] = num_silent;
@@ -200,8 +201,8 @@ class FitReport {
     return eval::measure_fit(context, line, kSampleRateHz, options_.source);
   }
 
-  // The lines of every song; Error(kBadFile) if one has none.
-  std::vector<std::vector<std::string>> find_lines(const std::vector<SongPlace>& songs) const {
+  // The lines of every song. A song without one serves as another for the rest.
+  std::vector<std::vector<std::string>> find_lines(const std::vector<SongPlace>& songs) {
     std::vector<std::vector<std::string>> lines(songs.size());
     if (!fs::is_directory(options_.line)) {
       if (songs.size() > 1) {
@@ -220,11 +221,12 @@ class FitReport {
                                           [](char c) { return c >= '0' && c <= '9'; });
         if (file.name == name || numbered) lines[i].push_back(file.path.string());
       }
-      if (!lines[i].empty()) continue;
-      throw Error(ExitCode::kBadFile, options_.line + ": holds no line of " + songs[i].name + "; expected " +
-                                          songs[i].name + ".wav, .flac or .vqc, or " + songs[i].name + "-1.wav");
+      if (lines[i].empty()) remarks_.push_back(songs[i].name + ": no line of it in " + options_.line);
     }
-    return lines;
+    if (remarks_.size() < songs.size()) return lines;
+    const std::string& name = songs[0].name;
+    throw Error(ExitCode::kBadFile, options_.line + ": holds no line of " + name + " or any other song; expected " +
+                                        name + ".wav, .flac or .vqc, or " + name + "-1.wav");
   }
 
   LoadedSong load(const SongPlace& place) {
@@ -296,7 +298,8 @@ class FitReport {
           std::vector<int64_t> counts(65536);
           for (const LineCodes& line : lines) {
             for (size_t t = 0; t < line.sounds.size(); ++t) {
-              if (line.sounds[t] != 0) ++counts[line.codes[t * static_cast<size_t>(line.num_codebooks) + static_cast<size_t>(h)]];
+              if (line.sounds[t] != 0)
+                ++counts[line.codes[t * static_cast<size_t>(line.num_codebooks) + static_cast<size_t>(h)]];
             }
           }
           return counts;
@@ -317,7 +320,8 @@ class FitReport {
   Json longest_runs(const std::vector<LineCodes>& lines) const {
     if (lines.empty()) return nullptr;
     std::vector<eval::CopyFinder> finders;
-    for (const LineCodes& line : lines) finders.emplace_back(eval::copy_keys(line.codes, line.num_codebooks, line.sounds));
+    for (const LineCodes& line : lines)
+      finders.emplace_back(eval::copy_keys(line.codes, line.num_codebooks, line.sounds));
     int64_t longest = 0;
     for (const std::vector<uint32_t>& keys : training_keys()) {
       for (const eval::CopyFinder& finder : finders) longest = std::max(longest, finder.longest_run(keys));
@@ -370,7 +374,8 @@ int run_eval_fit(const std::vector<std::string>& arguments) {
   auto add = command.options.add_options();
   add("context", po::value<std::string>(), "song, or folder of songs");
   add("line", po::value<std::string>(), "new line, or folder of lines");
-  add("others", po::value<std::string>(), "folder of other songs or of their lines; of a set its other songs if not given");
+  add("others", po::value<std::string>(),
+      "folder of other songs or of their lines; of a set its other songs if not given");
   add("source", po::value<std::string>()->default_value("bass"), "whose line it is: bass, drums, other or vocals");
   add("training", po::value<std::vector<std::string>>(),
       "code set or .vqc in which to look for copies; may be given more than once");
@@ -400,11 +405,13 @@ int run_eval_fit(const std::vector<std::string>& arguments) {
   options.max_others = values["max-others"].as<int>();
   options.num_resamples = values["resamples"].as<int>();
   options.seed = values["seed"].as<uint64_t>();
-  if (options.context.empty()) throw Error(ExitCode::kUsage, "the song is missing (--context); see " + command.help_hint());
+  if (options.context.empty())
+    throw Error(ExitCode::kUsage, "the song is missing (--context); see " + command.help_hint());
   if (options.line.empty()) throw Error(ExitCode::kUsage, "the line is missing (--line); see " + command.help_hint());
   if (std::ranges::find(kSources, options.source) == kSources.end())
     throw Error(ExitCode::kUsage, "--source " + options.source + ": expected bass, drums, other or vocals");
-  if (options.max_others < 1 || options.max_others > 1000) throw Error(ExitCode::kUsage, "--max-others: expected 1 to 1000");
+  if (options.max_others < 1 || options.max_others > 1000)
+    throw Error(ExitCode::kUsage, "--max-others: expected 1 to 1000");
   if (options.num_resamples < 0 || options.num_resamples > 100000)
     throw Error(ExitCode::kUsage, "--resamples: expected 0 to 100000");
   runtime::ThreadPool pool(threads(values));

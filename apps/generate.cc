@@ -78,8 +78,8 @@ CodedSong empty_song(const GenerateOptions& options, int num_codebooks, runtime:
   CodedSong result;
   result.model = load_model(options.model);
   const vqvae::ModelConfig& config = result.model.model->config();
-  const vqvae::Encoder encoder(result.model.model, {.num_codebooks = std::min(num_codebooks, config.num_codebooks)}, pool,
-                               [](const auto&) {});
+  const vqvae::Encoder encoder(result.model.model, {.num_codebooks = std::min(num_codebooks, config.num_codebooks)},
+                               pool, [](const auto&) {});
   codec::StreamInfo info = encoder.stream_info();
   info.num_samples = static_cast<uint64_t>(std::llround(options.seconds * config.sample_rate_hz));
   info.num_frames = (info.num_samples + info.hop_samples - 1) / info.hop_samples + 1;
@@ -102,8 +102,8 @@ generate::Passage choose_passage(const GenerateOptions& options, const codec::St
   // The middle of frame f is at f hops.
   if (from > 0) passage.from_frame = std::min<int64_t>(std::llround(from / hop_seconds), num_frames - 1);
   if (to < song_seconds) {
-    passage.to_frame = std::min(std::max(passage.from_frame + 1, static_cast<int64_t>(std::llround(to / hop_seconds))),
-                                num_frames);
+    passage.to_frame =
+        std::min(std::max(passage.from_frame + 1, static_cast<int64_t>(std::llround(to / hop_seconds))), num_frames);
   }
   return passage;
 }
@@ -128,16 +128,17 @@ class Maker {
     }
     prior_ = *found;
     const int prior_codebooks = prior_.model->config().num_codebooks;
-    coded_ = options_.context.empty()
-                 ? empty_song(options_, prior_codebooks, pool_)
-                 : read_song(options_.context, {options_.model, prior_.path, prior_codebooks, options_.quiet}, pool_,
-                             warn_);
+    coded_ =
+        options_.context.empty()
+            ? empty_song(options_, prior_codebooks, pool_)
+            : read_song(options_.context, {options_.model, prior_.path, prior_codebooks, options_.quiet}, pool_, warn_);
     const codec::StreamInfo& info = coded_.song.info;
     source_ = find_source(info.sources, options_.source, "the model");
     if (static_cast<double>(info.num_samples) < kLeastSeconds * info.sample_rate_hz) {
       char text[32];
       std::snprintf(text, sizeof text, "%.3f s", static_cast<double>(info.num_samples) / info.sample_rate_hz);
-      throw Error(ExitCode::kUsage, options_.context + ": has " + text + ", expected a second or more to fit a line to");
+      throw Error(ExitCode::kUsage,
+                  options_.context + ": has " + text + ", expected a second or more to fit a line to");
     }
     draw();
     report_ = eval::report_header("line", VQCODEC_VERSION, options_.command);
@@ -194,7 +195,8 @@ class Maker {
 
   void describe() {
     report_["source"] = options_.source;
-    report_["context"] = options_.context.empty() ? Json(nullptr) : Json(fs::path(options_.context).filename().string());
+    report_["context"] =
+        options_.context.empty() ? Json(nullptr) : Json(fs::path(options_.context).filename().string());
     report_["model"] = eval::model_json(*coded_.model.model, coded_.model.path);
     report_["prior"] = {{"id", runtime::to_hex(prior_.model->id())},
                         {"name", prior_name(*prior_.model)},
@@ -210,7 +212,8 @@ class Maker {
     report_["from_seconds"] = frame_seconds(made_.passage.from_frame);
     report_["to_seconds"] = std::min(frame_seconds(made_.passage.to_frame), frame_seconds(num_frames()));
     report_["listened_to"] = Json::array();
-    for (const int s : made_.context) report_["listened_to"].push_back(coded_.song.info.sources[static_cast<size_t>(s)]);
+    for (const int s : made_.context)
+      report_["listened_to"].push_back(coded_.song.info.sources[static_cast<size_t>(s)]);
     report_["lines"] = Json::array();
   }
   int64_t num_frames() const { return static_cast<int64_t>(coded_.song.info.num_frames); }
@@ -268,8 +271,8 @@ class Maker {
     double most = -1;
     for (size_t i = 0; i < made_.lines.size(); ++i) {
       const eval::FitFigures figures = measure(decode_mono(made_.lines[i]));
-      const double score = (std::isnan(figures.chord_tones) ? 0 : figures.chord_tones) +
-                           (std::isnan(figures.beat) ? 0 : figures.beat);
+      const double score =
+          (std::isnan(figures.chord_tones) ? 0 : figures.chord_tones) + (std::isnan(figures.beat) ? 0 : figures.beat);
       if (score <= most) continue;
       most = score;
       best = static_cast<int>(i);
@@ -297,8 +300,9 @@ class Maker {
     if (path.ends_with(".vqc")) {
       write_vqc(line, path);
     } else {
-      const auto writer = audio::AudioWriter::open(
-          path, {.sample_rate_hz = static_cast<int>(coded_.song.info.sample_rate_hz), .force = options_.force});
+      const auto writer =
+          audio::AudioWriter::open(path, {.sample_rate_hz = static_cast<int>(coded_.song.info.sample_rate_hz),
+                                          .force = options_.force});
       decode(line, options_.mix, [&](std::span<const float> samples) { writer->write(samples); });
       writer->finish();
       item["clipped_samples"] = writer->num_clipped_samples();
@@ -318,12 +322,11 @@ class Maker {
     }
     report_["lines"].push_back(item);
     if (options_.quiet || options_.json) return;
-    std::fprintf(stderr, "%s: %s of %s, seed %llu, line %d, %.2f bits a code\n",
-                 path == "-" ? "standard output" : path.c_str(),
-                 format_duration(static_cast<double>(coded_.song.info.num_samples) / coded_.song.info.sample_rate_hz)
-                     .c_str(),
-                 options_.source.c_str(), static_cast<unsigned long long>(options_.line.seed), index + 1,
-                 line.new_bits_per_code);
+    std::fprintf(
+        stderr, "%s: %s of %s, seed %llu, line %d, %.2f bits a code\n", path == "-" ? "standard output" : path.c_str(),
+        format_duration(static_cast<double>(coded_.song.info.num_samples) / coded_.song.info.sample_rate_hz).c_str(),
+        options_.source.c_str(), static_cast<unsigned long long>(options_.line.seed), index + 1,
+        line.new_bits_per_code);
   }
 
   // All codes of the song as they were, and the line's.
@@ -339,9 +342,9 @@ class Maker {
                              {"to_seconds", frame_seconds(made_.passage.to_frame)}};
     AtomicFile file(path, options_.force);
     AtomicSink sink(file);
-    auto writer = take(path, codec::VqcWriter::create(sink, info,
-                                                      metadata.dump(-1, ' ', false, Json::error_handler_t::replace),
-                                                      {.tools = coding.tools()}));
+    auto writer =
+        take(path, codec::VqcWriter::create(sink, info, metadata.dump(-1, ' ', false, Json::error_handler_t::replace),
+                                            {.tools = coding.tools()}));
     Progress progress("writing " + path, options_.quiet);
     for (size_t k = 0; k < line.segments.size(); ++k) {
       std::vector<codec::SourceSegment> segment = coded_.song.segments[k];

@@ -29,9 +29,10 @@ struct GenerateOptions {
   std::string command;  // for the report
 };
 
-// With several lines the files are <name>-1.<extension>, <name>-2.<extension> and so on. Throws Error; then no file is left of
-// those that were not whole. Error(kUsage) for contradicting options, a source that is not there, a passage outside of the song,
-// a song under a second, or one in which nothing sounds; Error(kModel) without a prior or with one of another model.
+// With several lines the files are <name>-1.<extension>, <name>-2.<extension> and so on. Throws Error; then no file is
+// left of those that were not whole. Error(kUsage) for contradicting options, a source that is not there, a passage
+// outside of the song, a song under a second, or one in which nothing sounds; Error(kModel) without a prior or with
+// one of another model.
 void generate_lines(const GenerateOptions& options, const Warn& warn);
 
 }  // namespace vqcodec::apps

@@ -26,9 +26,9 @@ CodedSong decode_codes(const std::string& path, const SongInputOptions& options,
   result.metadata = parse_metadata(input.metadata());
   const bool at_hand = input.info().has_prior() && !options.prior.empty() &&
                        runtime::sha256_file(options.prior) == input.info().prior_id;
-  const Coding coding(
-      load_prior_of(input.info(), input.metadata(), input.name(), at_hand ? options.prior : std::string()), input.info(),
-      input.name(), pool);
+  const Coding coding(load_prior_of(input.info(), input.metadata(), input.name(),
+                                    at_hand ? options.prior : std::string()),
+                      input.info(), input.name(), pool);
   generate::Song& song = result.song;
   std::vector<uint32_t> sources(input.info().sources.size());
   std::iota(sources.begin(), sources.end(), 0U);

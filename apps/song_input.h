@@ -13,7 +13,7 @@
 namespace vqcodec::apps {
 
 struct CodedSong {
-  generate::Song song;  // info tells of no prior, and of all frames and samples
+  generate::Song song;              // info tells of no prior, and of all frames and samples
   nlohmann::ordered_json metadata;  // of the .vqc, or as vqcodec encode writes it
   LoadedModel model;
 };
@@ -28,7 +28,8 @@ struct SongInputOptions {
 // Whether `path` is a .vqc by its first bytes or by its name.
 bool is_vqc(const std::string& path);
 
-// Throws Error as vqcodec decode and encode do, Error(kUsage) for a pipe, and Error(kBadFile) for levels that no model gives.
+// Throws Error as vqcodec decode and encode do, Error(kUsage) for a pipe, and Error(kBadFile) for levels that no model
+// gives.
 CodedSong read_song(const std::string& path, const SongInputOptions& options, runtime::ThreadPool& pool,
                     const Warn& warn);
 

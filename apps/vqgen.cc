@@ -15,7 +15,8 @@ namespace po = boost::program_options;
 using namespace vqcodec;
 using apps::comma_list, apps::flag, apps::text, apps::Values;
 
-constexpr const char* kHelp = R"(vqgen writes a new line for a source of a song, bass or another, that listens to the others.
+constexpr const char* kHelp =
+    R"(vqgen writes a new line for a source of a song, bass or another, that listens to the others.
 
 Usage: vqgen SOURCE (--context FILE | --seconds N) -o OUT [options]
 
@@ -30,8 +31,8 @@ Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model mis
 
 constexpr const char* kExamples = R"(
 SOURCE is one of the model's: bass, drums, other or vocals. The context is a .vqc or any audio file, which is encoded
-first. OUT ends in .wav or .flac for the line alone (or with --mix for the whole song), "-" is WAV on standard output, or
-in .vqc for the song's other codes, unchanged, and the new line's. With --count N the files are OUT-1 to OUT-N.
+first. OUT ends in .wav or .flac for the line alone (or with --mix for the whole song), or in .vqc for the song's other
+codes, unchanged, and the new line's; "-" is WAV on standard output. With --count N the files are OUT-1 to OUT-N.
 
 The same seed gives the same line on every machine, whatever the threads and however many lines are made at once.
 docs/GENERATION.md tells what the options do and what to expect.
@@ -88,7 +89,8 @@ int run(const std::vector<std::string>& arguments) {
   if (!flag(values, "input")) {
     throw Error(ExitCode::kUsage, "the source is missing, such as bass; see " + command.help_hint());
   }
-  if (!flag(values, "out")) throw Error(ExitCode::kUsage, "the output file is missing (-o); see " + command.help_hint());
+  if (!flag(values, "out"))
+    throw Error(ExitCode::kUsage, "the output file is missing (-o); see " + command.help_hint());
   options.source = values["input"].as<std::vector<std::string>>()[0];
   options.context = text(values, "context");
   options.output = text(values, "out");
@@ -115,8 +117,7 @@ int run(const std::vector<std::string>& arguments) {
                                       std::to_string(generate::kMaxLines) + " lines");
   }
   options.line.seed = values["seed"].as<uint64_t>();
-  options.line.sampling = {values["temperature"].as<double>(), values["top-k"].as<int>(),
-                           values["top-p"].as<double>()};
+  options.line.sampling = {values["temperature"].as<double>(), values["top-k"].as<int>(), values["top-p"].as<double>()};
   options.line.guidance = values["guidance"].as<double>();
   options.line.repetition_penalty = values["repetition"].as<double>();
   options.line.num_candidates = values["candidates"].as<int>();

@@ -1,6 +1,6 @@
-// A counter-based generator: the same (seed, stream, item) gives the same draws on every machine, so that a training run
-// resumes by its step number alone and a draw does not depend on those before it. SplitMix64 (Steele, Lea, Flood 2014)
-// over a hashed key.
+// A counter-based generator: the same (seed, stream, item) gives the same draws on every machine, so that a training
+// run resumes by its step number alone and a draw does not depend on those before it. SplitMix64 (Steele, Lea, Flood
+// 2014) over a hashed key.
 #pragma once
 
 #include <cstdint>

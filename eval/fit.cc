@@ -18,6 +18,7 @@ namespace vqcodec::eval {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kSilentDb = -60;
 constexpr double kNearSeconds = 0.035;
 constexpr double kGridSeconds = 0.5;
 // Below these differences of own and other a scale says nothing: shares, shares, semitones, octaves, cents.
@@ -121,8 +122,9 @@ FitFigures measure_fit(const FitContext& context, std::span<const float> line, i
   figures.num_notes = static_cast<int>(notes.size());
   figures.notes_per_second = context.seconds > 0 ? static_cast<double>(notes.size()) / context.seconds : 0;
   figures.register_key = figures.tuning_cents = kNan;
-  const bool has_harmony =
-      std::ranges::any_of(context.harmony.chord, [](const auto& chord) { return std::ranges::find(chord, true) != chord.end(); });
+  const bool has_harmony = std::ranges::any_of(context.harmony.chord, [](const auto& chord) {
+    return std::ranges::find(chord, true) != chord.end();
+  });
   figures.chord_tones = has_harmony ? 0 : kNan;
   if (notes.empty()) return figures;
   std::vector<std::pair<int, double>> keys;
@@ -184,6 +186,7 @@ struct SongMeasure {
 };
 
 SongMeasure song_measure(const FitSong& song, size_t m) {
+  if (!(song.own.level_db > kSilentDb)) return {};  // there is nothing to be as good as
   const auto mean_of = [&](const std::vector<FitFigures>& lines) {
     std::vector<double> values;
     for (const FitFigures& figures : lines) values.push_back(fit_measures(figures, song.own)[m]);
@@ -308,7 +311,8 @@ double mel_frechet_distance(std::span<const std::vector<float>> a, std::span<con
       for (size_t at = 0; at + kMelWindow <= signal.size(); at += kMelWindow / 2) {
         double energy = 0;
         for (size_t i = 0; i < kMelWindow; ++i) {
-          const auto shape = static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / kMelWindow));
+          const auto shape =
+              static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) / kMelWindow));
           in[i] = signal[at + i] * shape;
           energy += double{signal[at + i]} * signal[at + i];
         }

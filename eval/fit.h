@@ -1,5 +1,5 @@
-// Does a line fit its song? Harmony, rhythm, register, density and tuning of a line beside the song's other sources, and
-// how a set of lines differs from real ones. docs/GENERATION.md says what each figure means.
+// Does a line fit its song? Harmony, rhythm, register, density and tuning of a line beside the song's other sources,
+// and how a set of lines differs from real ones. docs/GENERATION.md says what each figure means.
 #pragma once
 
 #include <array>
@@ -27,17 +27,17 @@ struct FitContext {
 // Interleaved stereo to their mean.
 std::vector<float> to_mono(std::span<const float> interleaved);
 
-// stems: by source interleaved stereo, equally long, empty = silent; `source` is left out. The drums are the source of that
-// name.
+// stems: by source interleaved stereo, equally long, empty = silent; `source` is left out. The drums are the source of
+// that name.
 FitContext analyse_context(std::span<const std::vector<float>> stems, std::span<const std::string> sources,
                            const std::string& source, int sample_rate_hz);
 
 struct FitFigures {
-  // Share of the time of all notes in which they are tones of the triad that the others play in that beat. 0 without notes, NaN
-  // where the others play none.
+  // Share of the time of all notes in which they are tones of the triad that the others play in that beat. 0 without
+  // notes, NaN where the others play none.
   double chord_tones = 0;
-  // Mean over the line's onsets, by their strength, of the strength of the drums' accents within 35 ms, at most 1. 0 without onsets, NaN
-  // without drums or other onsets.
+  // Mean over the line's onsets, by their strength, of the strength of the drums' accents within 35 ms, at most 1. 0
+  // without onsets, NaN without drums or other onsets.
   double beat = 0;
   double register_key = 0;      // median MIDI key by time; NaN without notes
   double notes_per_second = 0;  // by notes, of drums by onsets
@@ -46,8 +46,8 @@ struct FitFigures {
   int num_notes = 0;
 };
 
-// line: mono, of the context's sample rate; what is beyond the context's end is left aside. `source`: drums have no notes, and
-// others are tracked in the range of pitch_options().
+// line: mono, of the context's sample rate; what is beyond the context's end is left aside. `source`: drums have no
+// notes, and others are tracked in the range of pitch_options().
 FitFigures measure_fit(const FitContext& context, std::span<const float> line, int sample_rate_hz,
                        const std::string& source);
 
@@ -65,21 +65,23 @@ struct FitSong {
 inline constexpr int kNumFitMeasures = 5;
 inline constexpr const char* kFitMeasures[kNumFitMeasures] = {"chord_tones", "beat", "register", "density", "tuning"};
 
-// A line by those measures, of which more is better: agreements as they are; register, density and tuning are minus the
-// distance: semitones from the own line's register, octaves (factors of 2) from its density, cents from the others' tuning.
+// A line by those measures, of which more is better: agreements as they are; register, density and tuning are minus
+// the distance: semitones from the own line's register, octaves (factors of 2) from its density, cents from the
+// others' tuning.
 std::array<double, kNumFitMeasures> fit_measures(const FitFigures& figures, const FitFigures& own);
 
-// {songs: [{name, seconds..., own, lines, others (means), scaled}], measures: {<measure>: {line, own, other, scaled, low, high}}}
-// Scaled is (line - other) / (own - other): 0 = as a line of another song, 1 = as the song's own; of the set by the sums over
-// songs, with the 2.5 and 97.5 percentiles of `num_resamples` sets of as many songs drawn with replacement (bootstrap, B.
-// Efron 1979). null where others and own hardly differ or there are no others.
+// {songs: [{name, seconds..., own, lines, others (means), scaled}], measures: {<measure>: {line, own, other, scaled,
+// low, high}}} Scaled is (line - other) / (own - other): 0 = as a line of another song, 1 = as the song's own; of the
+// set by the sums over songs, with the 2.5 and 97.5 percentiles of `num_resamples` sets of as many songs drawn with
+// replacement (bootstrap, B. Efron 1979). null where others and own hardly differ or there are no others; songs whose
+// own line is silent (below -60 dB) do not count.
 Json fit_json(std::span<const FitSong> songs, int num_resamples, uint64_t seed);
 // Tables of it.
 std::string fit_text(const Json& report);
 
 // Fréchet distance of log-mel frames (mean and covariance of 32 bands; K. Kilgour et al., "Fréchet audio distance",
-// Interspeech 2019, have it of a network's embeddings) of two sets of signals, all mono of one rate. NaN when a set has fewer than
-// 64 frames (2048 samples, hop 1024) that sound.
+// Interspeech 2019, have it of a network's embeddings) of two sets of signals, all mono of one rate. NaN when a set
+// has fewer than 64 frames (2048 samples, hop 1024) that sound.
 double mel_frechet_distance(std::span<const std::vector<float>> a, std::span<const std::vector<float>> b,
                             int sample_rate_hz);
 
@@ -91,8 +93,8 @@ double jensen_shannon_bits(std::span<const int64_t> a, std::span<const int64_t> 
 // codebooks as one number; frames equal to the one before are left out, so that what only stays is no copy.
 std::vector<uint32_t> copy_keys(std::span<const uint16_t> codes, int num_codebooks, std::span<const uint8_t> sounds);
 
-// Finds the longest stretch that a line shares with anything it is shown. A suffix automaton of the line (A. Blumer et al.,
-// "The smallest automaton recognizing the subwords of a text", 1985).
+// Finds the longest stretch that a line shares with anything it is shown. A suffix automaton of the line (A. Blumer et
+// al., "The smallest automaton recognizing the subwords of a text", 1985).
 class CopyFinder {
  public:
   explicit CopyFinder(std::span<const uint32_t> line);

@@ -15,18 +15,18 @@ namespace {
 
 constexpr double kHopSeconds = 0.006;
 constexpr int kMaxCandidates = 6;
-constexpr double kWorstMinimum = 0.6;    // of the difference function: what is less periodic is no candidate
-constexpr double kUnvoicedCost = 0.35;   // a frame without pitch costs as much as one of this difference
-constexpr double kOctaveDownCost = 0.06; // of a candidate an octave below the highest: multiples of a period fit too
-constexpr double kSwitchCost = 0.15;     // from voiced to unvoiced and back
-constexpr double kJumpCost = 0.6;        // an octave; less for less, up to kMaxJumpCost
+constexpr double kWorstMinimum = 0.6;     // of the difference function: what is less periodic is no candidate
+constexpr double kUnvoicedCost = 0.35;    // a frame without pitch costs as much as one of this difference
+constexpr double kOctaveDownCost = 0.06;  // of a candidate an octave below the highest: multiples of a period fit too
+constexpr double kSwitchCost = 0.15;      // from voiced to unvoiced and back
+constexpr double kJumpCost = 0.6;         // an octave; less for less, up to kMaxJumpCost
 constexpr double kMaxJumpCost = 0.3;
-constexpr double kFloorDb = -40;         // below the loudest frame: silence
-constexpr double kSilence = 1e-3;        // -60 dB
+constexpr double kFloorDb = -40;   // below the loudest frame: silence
+constexpr double kSilence = 1e-3;  // -60 dB
 constexpr double kMinNoteSeconds = 0.05;
 constexpr double kMinChangeSeconds = 0.035;  // shorter changes of key are flickers
 constexpr double kRiseSeconds = 0.03;
-constexpr double kRise = 1.6;            // 4 dB
+constexpr double kRise = 1.6;  // 4 dB
 
 struct Candidate {
   double hz = 0;  // 0: none
@@ -124,8 +124,7 @@ std::vector<float> decimate(std::span<const float> samples, int factor) {
 }
 
 PitchTrack track_pitch(std::span<const float> samples, int sample_rate_hz, const PitchOptions& options) {
-  if (!(options.min_hz >= 20 && options.min_hz <= 500 && options.max_hz > 2 * options.min_hz &&
-        options.max_hz <= 2000))
+  if (!(options.min_hz >= 20 && options.min_hz <= 500 && options.max_hz > 2 * options.min_hz && options.max_hz <= 2000))
     throw Error(ExitCode::kInternal, "pitch range outside 20 to 2000 Hz");
   const int factor = std::max(1, static_cast<int>(sample_rate_hz / (13 * options.max_hz)));
   const std::vector<float> x = decimate(samples, factor);
@@ -150,8 +149,7 @@ PitchTrack track_pitch(std::span<const float> samples, int sample_rate_hz, const
     frames.emplace_back();
     yin.candidates(frame, frames.back());
   }
-  const double floor =
-      std::max(kSilence, *std::ranges::max_element(track.level) * std::pow(10, kFloorDb / 20));
+  const double floor = std::max(kSilence, *std::ranges::max_element(track.level) * std::pow(10, kFloorDb / 20));
   // The path of the least cost.
   std::vector<std::vector<int>> from(frames.size());
   std::vector<double> costs = {0};
@@ -263,8 +261,8 @@ std::vector<uint8_t> notes_to_midi(std::span<const Note> notes, const std::strin
     // Half the velocity for 20 dB less.
     const double below_db = 20 * std::log10(std::max(note.level, 1e-6) / std::max(loudest, 1e-6));
     const auto velocity = static_cast<uint8_t>(std::clamp(112 * std::exp2(below_db / 20), 1.0, 127.0));
-    song.notes.push_back({.start_ticks = start, .end_ticks = end, .key = static_cast<uint8_t>(key),
-                          .velocity = velocity});
+    song.notes.push_back(
+        {.start_ticks = start, .end_ticks = end, .key = static_cast<uint8_t>(key), .velocity = velocity});
   }
   dataset::time_midi(song);
   return dataset::write_midi(song);

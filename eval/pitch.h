@@ -2,8 +2,8 @@
 //
 // - Candidates of a frame: minima of the cumulative mean normalised difference function of YIN (A. de Cheveigné and H.
 //   Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 111, 2002), refined by a parabola.
-// - Of these, and of silence, the path of the least cost through all frames, as in pYIN (M. Mauch and S. Dixon, ICASSP 2014):
-//   jumps cost by their size up to a limit, so notes may leap but octaves do not flicker.
+// - Of these, and of silence, the path of the least cost through all frames, as in pYIN (M. Mauch and S. Dixon, ICASSP
+//   2014): jumps cost by their size up to a limit, so notes may leap but octaves do not flicker.
 //
 // Signals are mono float32, full scale 1.
 #pragma once

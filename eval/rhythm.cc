@@ -81,7 +81,8 @@ void finish_curve(OnsetCurve& curve, const std::vector<double>& flux) {
   // The upper tenth of what counts at all.
   const auto heard = std::ranges::count_if(peaks, [&](double peak) { return peak > 0.1 * peaks[0]; });
   const auto top = static_cast<size_t>(std::max<long>(1, heard / 10));
-  const double unit = std::accumulate(peaks.begin(), peaks.begin() + static_cast<long>(top), 0.0) / static_cast<double>(top);
+  const double unit =
+      std::accumulate(peaks.begin(), peaks.begin() + static_cast<long>(top), 0.0) / static_cast<double>(top);
   for (double& strength : curve.strength) strength /= unit;
 }
 

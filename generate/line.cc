@@ -41,8 +41,9 @@ std::vector<int> check_prior(const prior::Model& model, const codec::StreamInfo&
     sources.push_back(static_cast<int>(found - config.sources.begin()));
   }
   if (!fits) {
-    throw Error(ExitCode::kBadFile, "the song's codes contradict the prior for their model (sources, codebooks or their "
-                                    "size)");
+    throw Error(ExitCode::kBadFile,
+                "the song's codes contradict the prior for their model (sources, codebooks or their "
+                "size)");
   }
   return sources;
 }
@@ -63,8 +64,8 @@ void check_options(const LineOptions& options) {
 
 // Where the frames of one source sound: gain of every segment, and codes one after another.
 struct Track {
-  std::vector<uint16_t> codes;   // [num_frames, num_codebooks]
-  std::vector<uint8_t> sounds;   // [num_frames]: not silent
+  std::vector<uint16_t> codes;  // [num_frames, num_codebooks]
+  std::vector<uint8_t> sounds;  // [num_frames]: not silent
 };
 
 Track track_of(const Song& song, size_t source) {
@@ -213,13 +214,14 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
     const Track& track = tracks[static_cast<size_t>(s)];
     if (std::ranges::find(track.sounds, 1) == track.sounds.end()) continue;
     result.context.push_back(s);
-    anything = anything || std::find(track.sounds.begin() + from, track.sounds.begin() + to, 1) !=
-                               track.sounds.begin() + to;
+    anything =
+        anything || std::find(track.sounds.begin() + from, track.sounds.begin() + to, 1) != track.sounds.begin() + to;
   }
   anything = anything || std::find(line.sounds.begin() + from, line.sounds.begin() + to, 1) != line.sounds.begin() + to;
   if (!anything && plain_gain == 0) {
-    fail("nothing sounds in the passage, so there is nothing to fit a line to; a line that fits nothing can be had "
-         "without a context");
+    fail(
+        "nothing sounds in the passage, so there is nothing to fit a line to; a line that fits nothing can be had "
+        "without a context");
   }
 
   std::vector<bool> is_new;
@@ -285,8 +287,8 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
         if (guided) guide(draft.scratch, logits.subspan(num_codes), guidance);
         if (codebook == 0 && penalty > 0) draft.guard.penalize(draft.scratch, penalty);
         const auto item = static_cast<uint64_t>(frame * kMaxCodebooks + codebook);
-        code = draft.sampler.draw(draft.scratch, options.sampling,
-                                  CounterRandom(options.seed, draft.stream, item).next());
+        code =
+            draft.sampler.draw(draft.scratch, options.sampling, CounterRandom(options.seed, draft.stream, item).next());
         draft.codes.push_back(code);
         draft.new_bits += draft.sampler.cost_bits(heard, code);
       }

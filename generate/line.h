@@ -33,18 +33,21 @@ struct Song {
 // A song of `num_frames` frames in which every source is silent.
 Song silent_song(const codec::StreamInfo& info, int64_t num_frames);
 
-// Frames that are to be written anew, [from, to); what the line has before and after them is kept, and given to the prior.
+// Frames that are to be written anew, [from, to); what the line has before and after them is kept, and given to the
+// prior.
 struct Passage {
   int64_t from_frame = 0, to_frame = 0;
 };
 
 struct LineOptions {
   SamplingOptions sampling{};
-  double guidance = 1.5;  // 0..kMaxGuidance, 1 = none: by how much the song counts for more than without guidance
+  // 0..kMaxGuidance: 1 = none; more, and the song counts for more than the prior says; 0 = it is not heard.
+  double guidance = 1.5;
   double repetition_penalty = 1;  // nats a second of repetition (sampler.h), 0 = none
   uint64_t seed = 1;
-  int num_lines = 1;       // variations, 1..kMaxLines; line i is the same whatever their number
-  int num_candidates = 8;  // 1..kMaxCandidates, where codes are kept after the passage: each line is the best of so many
+  int num_lines = 1;  // variations, 1..kMaxLines; line i is the same whatever their number
+  // 1..kMaxCandidates; where codes are kept after the passage, each line is the best of so many.
+  int num_candidates = 8;
   std::vector<int> listen_to{};  // sources (indices into info.sources) that the prior hears; empty = all others
   int max_rows = 64;             // of the prior's batch; does not change the codes
   std::function<void(double share)> on_progress{};
@@ -67,22 +70,24 @@ struct Lines {
 
 // Draws lines for `source`, an index into song.info.sources.
 //
-// Past: up to two windows of the prior's attention before the passage, but nothing before a silent segment of the line.
-// After: a second of kept codes. No network sees them when it draws, so candidates are drawn side by side, each goes on
-// through the kept codes, and the one under which these are likeliest stays (importance re-ranking: of samples of the
-// past, weighed by how likely they make the future, the heaviest).
+// Past: up to two windows of the prior's attention before the passage, but nothing before a silent segment of the
+// line. After: a second of kept codes. No network sees them when it draws, so candidates are drawn side by side, each
+// goes on through the kept codes, and the one under which these are likeliest stays (importance re-ranking: of samples
+// of the past, weighed by how likely they make the future, the heaviest).
 //
 // Codes of a silent segment are no codes: a passage that begins or ends in a segment in which the line was silent is
 // widened to that segment's begin or end. Sources are not heard where they are silent.
 //
-// Level (one a segment and source): the line's own where it sounds (above -60 dB) or where codes of the segment are kept; else
-// that of the other sources together, plus what the line's own has beside theirs elsewhere in the song (the median), or if
-// it is nowhere, usual_level_steps(); where the other sources are silent too, the line is. Files whose levels are all 0 dB keep that.
-// Where nothing in the song sounds and it is told to make a line all the same (silent_song()), the level is `plain_gain`.
+// Level (one a segment and source): the line's own where it sounds (above -60 dB) or where codes of the segment are
+// kept; else that of the other sources together, plus what the line's own has beside theirs elsewhere in the song (the
+// median), or if it is nowhere, usual_level_steps(); where the other sources are silent too, the line is. Files whose
+// levels are all 0 dB keep that. Where nothing in the song sounds and it is told to make a line all the same
+// (silent_song()), the level is `plain_gain`.
 //
-// Throws Error(kModel) when the prior is for codes of another model, Error(kBadFile) when `song.info` contradicts that model,
-// Error(kUsage) for options outside their limits, a passage that is empty or outside the song or longer than what the prior can
-// take at once, and where everything but the line is silent in the passage and the line too (unless plain_gain > 0).
+// Throws Error(kModel) when the prior is for codes of another model, Error(kBadFile) when `song.info` contradicts that
+// model, Error(kUsage) for options outside their limits, a passage that is empty or outside the song or longer than
+// what the prior can take at once, and where everything but the line is silent in the passage and the line too (unless
+// plain_gain > 0).
 Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& song, int source, const Passage& passage,
                  const LineOptions& options, int plain_gain, runtime::ThreadPool& pool);
 

@@ -106,8 +106,8 @@ uint16_t Sampler::draw(std::span<float> logits, const SamplingOptions& options, 
 double Sampler::cost_bits(std::span<float> logits, uint16_t code) {
   make_finite(logits);
   const uint64_t sum = weigh(logits);
-  const auto probability = static_cast<float>(static_cast<double>(std::max<uint64_t>(weights_[code], 1)) /
-                                              static_cast<double>(sum));
+  const auto probability =
+      static_cast<float>(static_cast<double>(std::max<uint64_t>(weights_[code], 1)) / static_cast<double>(sum));
   float log = 0;
   runtime::log(&probability, 1, &log);
   return static_cast<double>(log) * -1.4426950408889634;

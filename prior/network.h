@@ -20,7 +20,8 @@ struct Context {
   int source = 0;
   int num_codebooks = 0;            // kept, 1..config.num_codebooks
   std::span<const uint16_t> codes;  // [frames, num_codebooks], frame-major; owned by the caller
-  // [frames] of 0 and 1, owned by the caller: in frames with 0 the source is as if it were not given. Empty: it is in all.
+  // [frames] of 0 and 1, owned by the caller: in frames with 0 the source is as if it were not given. Empty: it is in
+  // all.
   std::span<const uint8_t> given{};
   int64_t num_frames() const { return static_cast<int64_t>(codes.size()) / num_codebooks; }
   bool is_given(int64_t frame) const {
@@ -29,10 +30,9 @@ struct Context {
 };
 
 // Called with the logits of one code, [codebook_size] float32, which it may overwrite; gives the code that stands
-// there. `row` is the index in the rows that were given. Called from several threads for different rows at once; for one
-// row in ascending order of codebooks.
-// With groups of rows (Network::run_codes) the rows of a group get the same code: called once a group with its first row and
-// the logits of all its rows, [rows of a group, codebook_size].
+// there. `row` is the index in the rows that were given. Called from several threads for different rows at once; for
+// one row in ascending order of codebooks. With groups of rows (Network::run_codes) the rows of a group get the same
+// code: called once a group with its first row and the logits of all its rows, [rows of a group, codebook_size].
 using ChooseCode = std::function<uint16_t(int64_t row, int codebook, std::span<float> logits)>;
 
 // One segment of one source as far as the network has seen it.
@@ -70,12 +70,12 @@ class Network {
     const uint16_t* previous;  // codes of the frame before, [num_codebooks]; null for frame 0
   };
 
-  // Takes rows into their sequences' caches. Rows of one sequence are consecutive frames and stand side by side, at most
-  // max_block_frames of them; the first follows the frames that the sequence has seen.
+  // Takes rows into their sequences' caches. Rows of one sequence are consecutive frames and stand side by side, at
+  // most max_block_frames of them; the first follows the frames that the sequence has seen.
   void run_frames(std::span<const Row> rows, runtime::ThreadPool& pool);
 
-  // Asks `choose` for all codes of those rows. group_rows: rows side by side that get the same codes, of one source and with
-  // as many codebooks; the number of rows is a multiple of it.
+  // Asks `choose` for all codes of those rows. group_rows: rows side by side that get the same codes, of one source
+  // and with as many codebooks; the number of rows is a multiple of it.
   void run_codes(const ChooseCode& choose, runtime::ThreadPool& pool, int64_t group_rows = 1);
 
  private:

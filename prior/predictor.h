@@ -1,6 +1,6 @@
-// How likely every code is, by a prior: of whole segments whose codes are known (for encoding), and frame by frame while
-// codes are being found (for decoding and for composing). Both give the same bits for the same codes, whatever the
-// path, the number of threads and what else is in the batch.
+// How likely every code is, by a prior: of whole segments whose codes are known (for encoding), and frame by frame
+// while codes are being found (for decoding and for composing). Both give the same bits for the same codes, whatever
+// the path, the number of threads and what else is in the batch.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ struct Segment {
   std::vector<Context> context;     // other sources of the same segment, if they are to help; each at most once
 };
 
-// Called with the logits of every code of a segment, [codebook_size] float32, which it may overwrite. Called from several
-// threads at once, for one frame of one segment in ascending order of codebooks.
+// Called with the logits of every code of a segment, [codebook_size] float32, which it may overwrite. Called from
+// several threads at once, for one frame of one segment in ascending order of codebooks.
 using VisitLogits = std::function<void(size_t segment, int64_t frame, int codebook, std::span<float> logits)>;
 
 // Segments are spread over the pool, and the work of a segment where there are fewer than threads. Besides the model a
@@ -61,10 +61,9 @@ class Stepper {
 
   static int64_t cache_bytes_per_row(const Model& model);
 
-  // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were given,
-  // a group by its first row.
-  // False, without a call, once all have ended. An exception of `choose` comes out here and leaves the object unusable;
-  // a code that is not below codebook_size is Error(kInternal).
+  // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were
+  // given, a group by its first row. False, without a call, once all have ended. An exception of `choose` comes out
+  // here and leaves the object unusable; a code that is not below codebook_size is Error(kInternal).
   bool step(const ChooseCode& choose);
 
   // From within `choose`, for its row: the row, with its group, ends with this frame.

@@ -19,7 +19,8 @@ std::vector<float> tones(const std::vector<int>& keys, double seconds, double la
     const double within = std::fmod(t + 10, 0.5);
     double value = 0;
     for (const int key : keys) {
-      for (int k = 1; k <= 4; ++k) value += std::sin(2 * M_PI * k * 440 * std::exp2((key - 69) / 12.0) * within) / (k * k);
+      for (int k = 1; k <= 4; ++k)
+        value += std::sin(2 * M_PI * k * 440 * std::exp2((key - 69) / 12.0) * within) / (k * k);
     }
     value *= 0.15 * std::exp(-3 * within) * std::min(1.0, within / 0.004) * std::min(1.0, (0.5 - within) / 0.01);
     samples[2 * i] = samples[2 * i + 1] = static_cast<float>(value);
@@ -75,11 +76,12 @@ TEST_F(EvalFit, TheOwnLineIsOneAndThatOfAnotherKeyIsNought) {
   EXPECT_GT(wrong["distances"]["mel_frechet"]["line"].get<double>(), 0.001);
 
   // One song, with a folder of others; a table; a report in a folder.
-  const json one = measures({"--context", dir_ / "songs/song0", "--line", dir_ / "lines/song0.wav", "--others",
-                             dir_ / "songs"});
+  const json one =
+      measures({"--context", dir_ / "songs/song0", "--line", dir_ / "lines/song0.wav", "--others", dir_ / "songs"});
   EXPECT_EQ(one["songs"][0]["num_others"], 3);
   EXPECT_NEAR(one["songs"][0]["scaled"]["chord_tones"].get<double>(), 1, 0.02);
-  const Outcome table = ok({"fit", "--context", dir_ / "songs", "--line", dir_ / "lines", "--out", dir_ / "out"}, vqeval());
+  const Outcome table =
+      ok({"fit", "--context", dir_ / "songs", "--line", dir_ / "lines", "--out", dir_ / "out"}, vqeval());
   EXPECT_THAT(table.out, HasSubstr("chord_tones"));
   EXPECT_EQ(json::parse(read_bytes(dir_ / "out/fit.json"))["kind"], "fit");
 
@@ -117,7 +119,13 @@ TEST_F(EvalFit, WhatDoesNotFitIsRefused) {
   refuses({"--context", dir_ / "none", "--line", song()}, ExitCode::kIo, "none");
   refuses({"--context", dir_ / "lines/a.wav", "--line", dir_ / "none.wav"}, ExitCode::kIo, "none.wav");
   refuses({"--context", dir_ / "songs", "--line", song()}, ExitCode::kUsage, "2 songs");
-  refuses({"--context", dir_ / "songs", "--line", dir_ / "lines"}, ExitCode::kBadFile, "no line of b");
+  const json partly = measures({"--context", dir_ / "songs", "--line", dir_ / "lines"});
+  EXPECT_THAT(partly["remarks"].dump(), HasSubstr("b: no line of it"));
+  EXPECT_EQ(partly["songs"][0]["num_others"], 1);
+  EXPECT_EQ(partly["num_lines"], 1);
+  std::filesystem::remove(dir_ / "lines/a.wav");
+  refuses({"--context", dir_ / "songs", "--line", dir_ / "lines"}, ExitCode::kBadFile, "no line of a");
+  write_audio(dir_ / "lines/a.wav", tones({33}, 2));
   refuses({"--context", dir_ / "songs/a", "--line", song(), "--source", "piano"}, ExitCode::kUsage, "piano");
   refuses({"--context", dir_ / "songs/a", "--line", song(), "--max-others", "0"}, ExitCode::kUsage, "--max-others");
   refuses({"--context", dir_ / "songs/a", "--line", song(), "--resamples", "-1"}, ExitCode::kUsage, "--resamples");

@@ -78,10 +78,12 @@ class Vqgen : public Vqcodec {
   }
 };
 
-const std::vector<std::string> kOptions = {
-    "--context", "--seconds", "--out",         "-o",         "--mix",        "--from",  "--to",      "--continue",
-    "--count",   "--seed",    "--temperature", "--top-k",    "--top-p",      "--guidance", "--repetition",
-    "--model",   "--prior",   "--threads",     "--listen-to", "--candidates", "--json", "--best", "--midi",  "--force",   "--quiet", "--help"};
+const std::vector<std::string> kOptions = {"--context",     "--seconds", "--out",      "-o",          "--mix",
+                                           "--from",        "--to",      "--continue", "--count",     "--seed",
+                                           "--temperature", "--top-k",   "--top-p",    "--guidance",  "--repetition",
+                                           "--model",       "--prior",   "--threads",  "--listen-to", "--candidates",
+                                           "--json",        "--best",    "--midi",     "--force",     "--quiet",
+                                           "--help"};
 
 TEST_F(Vqgen, HelpNamesEveryOption) {
   const std::string all = makes({"--help"}).out;
@@ -258,29 +260,29 @@ TEST_F(Vqgen, ContradictionsAreRefused) {
   usage({"bass", "--context", vqc(), "-o", wav, "--best"}, "--count");
   usage({"bass", "--seconds", "3", "--from", "1", "-o", wav}, "--from");
   usage({"bass", "--seconds", "3", "--listen-to", "drums", "-o", wav}, "--listen-to");
-  for (const auto& [more, says] : std::vector<std::pair<std::vector<std::string>, const char*>>{
-           {{"--count", "0"}, "--count 0"},
-           {{"--count", "257"}, "--count"},
-           {{"--count", "-1"}, "--count"},
-           {{"--temperature", "-1"}, "temperature -1"},
-           {{"--temperature", "2e9"}, "temperature"},
-           {{"--temperature", "nan"}, "temperature"},
-           {{"--top-k", "-2"}, "top-k"},
-           {{"--top-p", "0"}, "top-p"},
-           {{"--top-p", "2"}, "top-p"},
-           {{"--guidance", "-1"}, "guidance"},
-           {{"--repetition", "-1"}, "repetition"},
-           {{"--candidates", "0"}, "candidates"},
-           {{"--from", "-1"}, "--from"},
-           {{"--from", "99"}, "beyond the end"},
-           {{"--from", "5", "--to", "5"}, "--to"},
-           {{"--from", "nan"}, "--from"},
-           {{"--continue", "5", "--from", "1"}, "--continue"},
-           {{"--continue", "99"}, "beyond the end"},
-           {{"--listen-to", "bass"}, "--listen-to"},
-           {{"--listen-to", "piano"}, "piano"},
-           {{"--threads", "-1"}, "--threads"},
-           {{"--nonsense"}, "nonsense"}}) {
+  for (const auto& [more, says] :
+       std::vector<std::pair<std::vector<std::string>, const char*>>{{{"--count", "0"}, "--count 0"},
+                                                                     {{"--count", "257"}, "--count"},
+                                                                     {{"--count", "-1"}, "--count"},
+                                                                     {{"--temperature", "-1"}, "temperature -1"},
+                                                                     {{"--temperature", "2e9"}, "temperature"},
+                                                                     {{"--temperature", "nan"}, "temperature"},
+                                                                     {{"--top-k", "-2"}, "top-k"},
+                                                                     {{"--top-p", "0"}, "top-p"},
+                                                                     {{"--top-p", "2"}, "top-p"},
+                                                                     {{"--guidance", "-1"}, "guidance"},
+                                                                     {{"--repetition", "-1"}, "repetition"},
+                                                                     {{"--candidates", "0"}, "candidates"},
+                                                                     {{"--from", "-1"}, "--from"},
+                                                                     {{"--from", "99"}, "beyond the end"},
+                                                                     {{"--from", "5", "--to", "5"}, "--to"},
+                                                                     {{"--from", "nan"}, "--from"},
+                                                                     {{"--continue", "5", "--from", "1"}, "--continue"},
+                                                                     {{"--continue", "99"}, "beyond the end"},
+                                                                     {{"--listen-to", "bass"}, "--listen-to"},
+                                                                     {{"--listen-to", "piano"}, "piano"},
+                                                                     {{"--threads", "-1"}, "--threads"},
+                                                                     {{"--nonsense"}, "nonsense"}}) {
     std::vector<std::string> arguments = {"bass", "--context", vqc(), "-o", wav};
     arguments.insert(arguments.end(), more.begin(), more.end());
     usage(arguments, says);
@@ -295,8 +297,8 @@ TEST_F(Vqgen, ContradictionsAreRefused) {
 
 TEST_F(Vqgen, InterruptedItLeavesNothing) {
   const TempDir logs;
-  const pid_t child = start({"bass", "--seconds", "1500", "--count", "256", "-o", dir_ / "a.wav"}, vqgen(), logs / "out",
-                            logs / "err");
+  const pid_t child =
+      start({"bass", "--seconds", "1500", "--count", "256", "-o", dir_ / "a.wav"}, vqgen(), logs / "out", logs / "err");
   usleep(300000);
   kill(child, SIGINT);
   EXPECT_EQ(wait_for(child).signal, SIGINT) << read_bytes(logs / "err");

@@ -41,9 +41,7 @@ TEST(CounterRandom, DistributionsHaveTheirMoments) {
 }
 
 // Seeds that people have noted give the same draws for ever.
-TEST(CounterRandom, DrawsAreThoseWrittenDown) {
-  EXPECT_EQ(CounterRandom(1, 2, 3).next(), 0xD26DEDB165D43527ULL);
-}
+TEST(CounterRandom, DrawsAreThoseWrittenDown) { EXPECT_EQ(CounterRandom(1, 2, 3).next(), 0xD26DEDB165D43527ULL); }
 
 }  // namespace
 }  // namespace vqcodec

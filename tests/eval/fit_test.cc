@@ -224,8 +224,8 @@ TEST(Fit, SilenceFitsNothing) {
   EXPECT_TRUE(std::isinf(silent.level_db));
   EXPECT_TRUE(fit_figures_json(silent)["register_key"].is_null());
   // A song in which only the line sounds.
-  const FitContext alone = analyse_context(
-      std::vector<std::vector<float>>{{}, stereo(song.bass), {}, {}}, kSources, "bass", kRate);
+  const FitContext alone =
+      analyse_context(std::vector<std::vector<float>>{{}, stereo(song.bass), {}, {}}, kSources, "bass", kRate);
   const FitFigures figures = fit(alone, song.bass);
   EXPECT_TRUE(std::isnan(figures.chord_tones));
   EXPECT_TRUE(std::isnan(figures.beat));
@@ -273,6 +273,10 @@ TEST(FitScale, IsNoughtForOthersAndOneForTheOwn) {
   report = fit_json(songs, 10, 1);
   EXPECT_TRUE(report["measures"]["beat"]["scaled"].is_null());
   EXPECT_FALSE(fit_text(report).empty());
+  FitFigures silent = own;
+  silent.level_db = -INFINITY;
+  songs = {{"song", own, {own}, {other}, {}}, {"silent", silent, {own}, {other}, {}}};
+  EXPECT_DOUBLE_EQ(fit_json(songs, 10, 1)["measures"]["beat"]["scaled"].get<double>(), 1);
   songs = {{"song", own, {own}, {own}, {}}};
   EXPECT_TRUE(fit_json(songs, 10, 1)["measures"]["beat"]["scaled"].is_null());
 }

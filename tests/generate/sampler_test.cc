@@ -75,7 +75,8 @@ TEST(Sampler, EveryLogitIsSurvived) {
     const std::vector<float> logits = noise.anything(size);
     for (const SamplingOptions& options :
          {SamplingOptions{}, SamplingOptions{.temperature = 0}, SamplingOptions{.temperature = 1e-45},
-          SamplingOptions{.temperature = kMaxTemperature, .top_k = 3, .top_p = 0.5}, SamplingOptions{.top_p = 1e-300}}) {
+          SamplingOptions{.temperature = kMaxTemperature, .top_k = 3, .top_p = 0.5},
+          SamplingOptions{.top_p = 1e-300}}) {
       std::vector<float> copy = logits;
       const uint16_t code = sampler.draw(copy, options, noise.bits() * uint64_t{0x100000001});
       ASSERT_LT(code, size);
@@ -120,14 +121,14 @@ TEST(Guide, GoesOnFromWithoutToWith) {
 }
 
 TEST(SamplingOptionsCheck, RefusesWhatIsOutside) {
-  for (const auto& [options, says] : std::vector<std::pair<SamplingOptions, const char*>>{
-           {{.temperature = -1}, "temperature -1"},
-           {{.temperature = 1.1e9}, "temperature"},
-           {{.temperature = std::nan("")}, "temperature nan"},
-           {{.top_k = -1}, "top-k -1"},
-           {{.top_p = 0}, "top-p 0"},
-           {{.top_p = 1.01}, "top-p 1.01"},
-           {{.top_p = std::nan("")}, "top-p nan"}}) {
+  for (const auto& [options, says] :
+       std::vector<std::pair<SamplingOptions, const char*>>{{{.temperature = -1}, "temperature -1"},
+                                                            {{.temperature = 1.1e9}, "temperature"},
+                                                            {{.temperature = std::nan("")}, "temperature nan"},
+                                                            {{.top_k = -1}, "top-k -1"},
+                                                            {{.top_p = 0}, "top-p 0"},
+                                                            {{.top_p = 1.01}, "top-p 1.01"},
+                                                            {{.top_p = std::nan("")}, "top-p nan"}}) {
     EXPECT_ERROR(check(options), ExitCode::kUsage, HasSubstr(says));
   }
   check({});
