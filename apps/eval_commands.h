@@ -12,6 +12,7 @@ int run_eval_speed(const std::vector<std::string>& arguments);
 int run_eval_codes(const std::vector<std::string>& arguments);
 int run_eval_hard(const std::vector<std::string>& arguments);
 int run_eval_curves(const std::vector<std::string>& arguments);
+int run_eval_fit(const std::vector<std::string>& arguments);
 int run_eval_report(const std::vector<std::string>& arguments);
 
 }  // namespace vqcodec::apps

@@ -19,6 +19,7 @@ Commands:
   rate     what the codes take, part by part, and what they are worth, beside Opus
   speed    real-time factors by stage, memory and start-up, beside opusenc and zstd
   codes    do the codes know whose they are: maps, probes, use of the codebooks, swapped sources
+  fit      does a new line fit its song: harmony, rhythm, register; is it a copy
   hard     what becomes of silence, noise, sweeps, clipped masters, speech: levels, bursts
   curves   training logs as a picture
   report   one page of what the others measured: tables, plots, examples to hear
@@ -30,9 +31,9 @@ Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad or damaged file, 4 model mis
 )";
 
 constexpr apps::CommandEntry kCommands[] = {
-    {"sdr", apps::run_eval_sdr},       {"rate", apps::run_eval_rate}, {"speed", apps::run_eval_speed},
-    {"codes", apps::run_eval_codes},   {"hard", apps::run_eval_hard}, {"curves", apps::run_eval_curves},
-    {"report", apps::run_eval_report},
+    {"sdr", apps::run_eval_sdr},       {"rate", apps::run_eval_rate},     {"speed", apps::run_eval_speed},
+    {"codes", apps::run_eval_codes},   {"fit", apps::run_eval_fit},       {"hard", apps::run_eval_hard},
+    {"curves", apps::run_eval_curves}, {"report", apps::run_eval_report},
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 # Folders whose libraries others may link. Training and evaluation stay inside.
-set(public_libraries base audio codec runtime vqvae prior)
+set(public_libraries base audio codec runtime vqvae prior generate)
 
 foreach(library ${public_libraries})
   install(TARGETS vqcodec_${library} EXPORT vqcodec-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -21,7 +21,7 @@ file(RELATIVE_PATH PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/vqcodec.pc.in ${PROJECT_BINARY_DIR}/vqcodec.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/vqcodec.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-foreach(program vqcodec vqdata vqeval vqtrain)
+foreach(program vqcodec vqdata vqeval vqgen vqtrain)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "base/counter_random.h"
+
 namespace vqcodec::audio {
 class AudioReader;
 }
@@ -93,20 +95,7 @@ std::unique_ptr<audio::AudioReader> open_audio(const AudioFile& file, int sample
 // Root mean square over which a second of stereo counts as sounding, full scale 1: -50 dBFS.
 inline constexpr double kActiveRms = 0.00316;
 
-// A counter-based generator: the same (seed, stream, item) gives the same draws on every machine, so that a training
-// run resumes by its step number alone. SplitMix64 (Steele, Lea, Flood 2014) over a hashed key.
-class CounterRandom {
- public:
-  CounterRandom(uint64_t seed, uint64_t stream, uint64_t item);
-  uint64_t next();
-  double uniform();                // in [0, 1)
-  double normal();                 // mean 0, deviation 1 (Box-Muller)
-  uint64_t below(uint64_t bound);  // in [0, bound), bound >= 1
-  bool chance(double probability) { return uniform() < probability; }
-
- private:
-  uint64_t state_;
-};
+using vqcodec::CounterRandom;
 
 struct MixOptions {
   double coherent_share = 0.3;             // share of items whose sources are of one song at one time

@@ -76,6 +76,10 @@ void check_sequence(const Model& model, int source, int num_codebooks, const std
   for (const Context& other : context) {
     check_source(other.source);
     check_codes(model, other.num_codebooks, other.codes);
+    if (!other.given.empty() && static_cast<int64_t>(other.given.size()) != other.num_frames()) {
+      fail("context of " + std::to_string(other.num_frames()) + " frames, given in " +
+           std::to_string(other.given.size()));
+    }
   }
 }
 
@@ -99,8 +103,14 @@ void Network::run_frames(std::span<const Row> rows, ThreadPool& pool) {
   runs_.clear();
   for (int64_t r = 0; r < num_rows; ++r) {
     const Sequence* sequence = rows[static_cast<size_t>(r)].sequence;
-    if (r == 0 || sequence != rows[static_cast<size_t>(r - 1)].sequence)
+    if (r == 0 || sequence != rows[static_cast<size_t>(r - 1)].sequence) {
       runs_.push_back({r, r, sequence->layers_[0].num_frames()});
+    } else if (const int64_t frame = runs_.back().first_frame + r - runs_.back().begin;
+               std::ranges::any_of(sequence->context_, [frame](const Context& context) {
+                 return context.is_given(frame) != context.is_given(frame - 1);
+               })) {
+      runs_.push_back({r, r, frame});
+    }
     runs_.back().end = r + 1;
   }
   if (num_rows == 0) return;
@@ -140,7 +150,7 @@ void Network::add_context(ThreadPool& pool) {
   for (int source = 0; source < config.num_sources(); ++source) {
     const auto context_of = [&](const Run& run) -> const Context* {
       for (const Context& context : rows_[static_cast<size_t>(run.begin)].sequence->context_)
-        if (context.source == source) return &context;
+        if (context.source == source && context.is_given(run.first_frame)) return &context;
       return nullptr;
     };
     for (size_t begin = 0, end = 0; begin < runs_.size(); begin = end) {
@@ -158,6 +168,7 @@ void Network::add_context(ThreadPool& pool) {
         const Run& run = runs_[begin + static_cast<size_t>(r)];
         const Context& context = *context_of(run);
         for (int64_t f = 0; f < run_frames && run.first_frame + f < context.num_frames(); ++f) {
+          if (!context.is_given(run.first_frame + f)) continue;
           float* const latent = latents_.data() + (r * run_frames + f) * dim;
           const uint16_t* const codes = context.codes.data() + (run.first_frame + f) * context.num_codebooks;
           for (int h = 0; h < context.num_codebooks; ++h) add(latent, model_.embedding(source, h, codes[h]), dim);
@@ -205,7 +216,7 @@ void Network::run_layer(size_t index, ThreadPool& pool) {
   layer.fc2.forward_add(wide, hidden, num_rows, x, width, pool);
 }
 
-void Network::run_codes(const ChooseCode& choose, ThreadPool& pool) {
+void Network::run_codes(const ChooseCode& choose, ThreadPool& pool, int64_t group_rows) {
   const Config& config = model_.config();
   const Model::Weights& weights = model_.weights();
   const int64_t width = config.width, dim = config.embedding_dim, frame_width = config.frame_width;
@@ -214,7 +225,8 @@ void Network::run_codes(const ChooseCode& choose, ThreadPool& pool) {
   const auto sequence = [&](int64_t r) -> const Sequence& { return *rows_[static_cast<size_t>(r)].sequence; };
   int most_kept = 0;
   for (int64_t r = 0; r < num_rows; ++r) most_kept = std::max(most_kept, sequence(r).num_codebooks_);
-  const int64_t logit_rows = std::clamp<int64_t>(kMaxLogits / num_codes, 1, kMaxLogitRows);
+  const int64_t logit_rows =
+      std::max<int64_t>(1, std::clamp<int64_t>(kMaxLogits / num_codes, 1, kMaxLogitRows) / group_rows) * group_rows;
 
   float* const before = room(before_, num_rows * dim);  // sum of the embeddings of the frame's codes so far
   float* const hidden = room(hidden_, num_rows * frame_width);
@@ -230,20 +242,22 @@ void Network::run_codes(const ChooseCode& choose, ThreadPool& pool) {
     // Rows side by side of one source share its table.
     for (int64_t begin = 0, end = 0; begin < num_rows; begin = end) {
       const int source = sequence(begin).source_;
-      end = begin + 1;
+      end = begin + group_rows;
       if (sequence(begin).num_codebooks_ <= h) continue;
       while (end < num_rows && end - begin < logit_rows && sequence(end).source_ == source &&
              sequence(end).num_codebooks_ > h)
-        ++end;
+        end += group_rows;
       const auto table = static_cast<size_t>(source * config.num_codebooks + h);
       weights.logits[table].forward(query + begin * dim, dim, end - begin, logits, num_codes, pool);
-      pool.parallel_for(end - begin, 4, [&](int64_t first, int64_t last) {
-        for (int64_t r = first; r < last; ++r) {
-          const uint16_t code = choose(begin + r, h, {logits + r * num_codes, static_cast<size_t>(num_codes)});
+      pool.parallel_for((end - begin) / group_rows, 4, [&](int64_t first, int64_t last) {
+        for (int64_t r = first * group_rows; r < last * group_rows; r += group_rows) {
+          const uint16_t code =
+              choose(begin + r, h, {logits + r * num_codes, static_cast<size_t>(group_rows * num_codes)});
           if (code >= num_codes) {
             fail("code " + std::to_string(code) + " chosen, expected below " + std::to_string(num_codes));
           }
-          add(before + (begin + r) * dim, model_.embedding(source, h, code), dim);
+          for (int64_t i = r; i < r + group_rows; ++i)
+            add(before + (begin + i) * dim, model_.embedding(source, h, code), dim);
         }
       });
     }

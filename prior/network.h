@@ -20,12 +20,19 @@ struct Context {
   int source = 0;
   int num_codebooks = 0;            // kept, 1..config.num_codebooks
   std::span<const uint16_t> codes;  // [frames, num_codebooks], frame-major; owned by the caller
+  // [frames] of 0 and 1, owned by the caller: in frames with 0 the source is as if it were not given. Empty: it is in
+  // all.
+  std::span<const uint8_t> given{};
   int64_t num_frames() const { return static_cast<int64_t>(codes.size()) / num_codebooks; }
+  bool is_given(int64_t frame) const {
+    return given.empty() || (frame < static_cast<int64_t>(given.size()) && given[static_cast<size_t>(frame)] != 0);
+  }
 };
 
 // Called with the logits of one code, [codebook_size] float32, which it may overwrite; gives the code that stands
-// there. `row` is the index in the rows that were given. Called from several threads for different rows at once; for one
-// row in ascending order of codebooks.
+// there. `row` is the index in the rows that were given. Called from several threads for different rows at once; for
+// one row in ascending order of codebooks. With groups of rows (Network::run_codes) the rows of a group get the same
+// code: called once a group with its first row and the logits of all its rows, [rows of a group, codebook_size].
 using ChooseCode = std::function<uint16_t(int64_t row, int codebook, std::span<float> logits)>;
 
 // One segment of one source as far as the network has seen it.
@@ -46,8 +53,8 @@ class Sequence {
 };
 
 // Throws Error(kInternal) if the source is not in [0, num_sources), num_codebooks not in 1..config.num_codebooks, a
-// context's source is the sequence's own or given twice, a context's length is no multiple of its codebooks, or one of
-// its codes is not below codebook_size.
+// context's source is the sequence's own or given twice, a context's length is no multiple of its codebooks, one of its
+// codes is not below codebook_size, or `given` has another number of frames.
 void check_sequence(const Model& model, int source, int num_codebooks, const std::vector<Context>& context);
 // Throws Error(kInternal) if a code is not below codebook_size or the length is no multiple of num_codebooks.
 void check_codes(const Model& model, int num_codebooks, std::span<const uint16_t> codes);
@@ -63,12 +70,13 @@ class Network {
     const uint16_t* previous;  // codes of the frame before, [num_codebooks]; null for frame 0
   };
 
-  // Takes rows into their sequences' caches. Rows of one sequence are consecutive frames and stand side by side, at most
-  // max_block_frames of them; the first follows the frames that the sequence has seen.
+  // Takes rows into their sequences' caches. Rows of one sequence are consecutive frames and stand side by side, at
+  // most max_block_frames of them; the first follows the frames that the sequence has seen.
   void run_frames(std::span<const Row> rows, runtime::ThreadPool& pool);
 
-  // Asks `choose` for all codes of those rows.
-  void run_codes(const ChooseCode& choose, runtime::ThreadPool& pool);
+  // Asks `choose` for all codes of those rows. group_rows: rows side by side that get the same codes, of one source
+  // and with as many codebooks; the number of rows is a multiple of it.
+  void run_codes(const ChooseCode& choose, runtime::ThreadPool& pool, int64_t group_rows = 1);
 
  private:
   void add_context(runtime::ThreadPool& pool);
@@ -77,7 +85,7 @@ class Network {
   const Model& model_;
   runtime::Rotary rotary_;
   std::vector<Row> rows_;
-  struct Run {  // rows of one sequence
+  struct Run {  // rows of one sequence with the same sources given
     int64_t begin, end;
     int64_t first_frame;
   };

@@ -82,8 +82,18 @@ void to_weights(std::span<float> logits) {
   runtime::softmax_weights(logits.data(), static_cast<int64_t>(logits.size()), logits.data());
 }
 
-Stepper::Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, ThreadPool& pool)
-    : model_(std::move(model)), pool_(pool) {
+Stepper::Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, ThreadPool& pool, int64_t group_rows)
+    : model_(std::move(model)), pool_(pool), group_rows_(group_rows) {
+  if (group_rows < 1 || rows.size() % static_cast<size_t>(group_rows) != 0) {
+    fail(std::to_string(rows.size()) + " rows in groups of " + std::to_string(group_rows));
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row& first = rows[i - i % static_cast<size_t>(group_rows)];
+    if (rows[i].source != first.source || rows[i].num_codebooks != first.num_codebooks ||
+        rows[i].num_frames != first.num_frames) {
+      fail("the rows of a group differ in source, codebooks or frames");
+    }
+  }
   for (Row& row : rows) {
     check_sequence(*model_, row.source, row.num_codebooks, row.context);
     if (row.num_frames < 0 || row.num_frames > int64_t{codec::kMaxCodesPerStream} / row.num_codebooks) {
@@ -113,12 +123,15 @@ int64_t Stepper::cache_bytes_per_row(const Model& model) {
 bool Stepper::step(const ChooseCode& choose) {
   if (active_.empty()) return false;
   const auto count = static_cast<int64_t>(active_.size());
-  const int64_t num_parts = std::clamp<int64_t>(count / kMinRowsPerThread, 1, pool_.size());
+  // Groups are not cut.
+  const int64_t num_groups = count / group_rows_;
+  const int64_t num_parts =
+      std::min(num_groups, std::clamp<int64_t>(count / kMinRowsPerThread, 1, pool_.size()));
   // Each thread takes its rows through the whole frame.
   pool_.parallel_for(num_parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t part = first; part < last; ++part) {
-      const std::span<const size_t> mine(active_.begin() + part * count / num_parts,
-                                         active_.begin() + (part + 1) * count / num_parts);
+      const std::span<const size_t> mine(active_.begin() + part * num_groups / num_parts * group_rows_,
+                                         active_.begin() + (part + 1) * num_groups / num_parts * group_rows_);
       std::vector<Network::Row> rows;
       for (const size_t i : mine) {
         const State& state = states_[i];
@@ -131,10 +144,10 @@ bool Stepper::step(const ChooseCode& choose) {
           [&](int64_t row, int codebook, std::span<float> logits) {
             const size_t i = mine[static_cast<size_t>(row)];
             const uint16_t code = choose(static_cast<int64_t>(i), codebook, logits);
-            states_[i].codes.push_back(code);
+            for (size_t j = i; j < i + static_cast<size_t>(group_rows_); ++j) states_[j].codes.push_back(code);
             return code;
           },
-          pool_);
+          pool_, group_rows_);
     }
   });
   ++frame_;

@@ -1,6 +1,6 @@
-// How likely every code is, by a prior: of whole segments whose codes are known (for encoding), and frame by frame while
-// codes are being found (for decoding and for composing). Both give the same bits for the same codes, whatever the
-// path, the number of threads and what else is in the batch.
+// How likely every code is, by a prior: of whole segments whose codes are known (for encoding), and frame by frame
+// while codes are being found (for decoding and for composing). Both give the same bits for the same codes, whatever
+// the path, the number of threads and what else is in the batch.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ struct Segment {
   std::vector<Context> context;     // other sources of the same segment, if they are to help; each at most once
 };
 
-// Called with the logits of every code of a segment, [codebook_size] float32, which it may overwrite. Called from several
-// threads at once, for one frame of one segment in ascending order of codebooks.
+// Called with the logits of every code of a segment, [codebook_size] float32, which it may overwrite. Called from
+// several threads at once, for one frame of one segment in ascending order of codebooks.
 using VisitLogits = std::function<void(size_t segment, int64_t frame, int codebook, std::span<float> logits)>;
 
 // Segments are spread over the pool, and the work of a segment where there are fewer than threads. Besides the model a
@@ -54,19 +54,22 @@ class Stepper {
     std::vector<Context> context;
   };
 
-  // A row takes cache_bytes_per_row(model) until it ends. `pool` is used by step() and has to outlive the object. Throws
-  // Error(kInternal) as check_sequence() does, and if a length is outside its limits.
-  Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, runtime::ThreadPool& pool);
+  // A row takes cache_bytes_per_row(model) until it ends. `pool` is used by step() and has to outlive the object.
+  // group_rows: rows side by side that get the same codes, whatever context each is given. Throws Error(kInternal) as
+  // check_sequence() does, and if a length is outside its limits or the rows of a group differ in more than context.
+  Stepper(std::shared_ptr<const Model> model, std::vector<Row> rows, runtime::ThreadPool& pool, int64_t group_rows = 1);
 
   static int64_t cache_bytes_per_row(const Model& model);
 
-  // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were given.
-  // False, without a call, once all have ended. An exception of `choose` comes out here and leaves the object unusable;
-  // a code that is not below codebook_size is Error(kInternal).
+  // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were
+  // given, a group by its first row. False, without a call, once all have ended. An exception of `choose` comes out
+  // here and leaves the object unusable; a code that is not below codebook_size is Error(kInternal).
   bool step(const ChooseCode& choose);
 
-  // From within `choose`, for its row: the row ends with this frame.
-  void end_row(size_t row) { states_[row].row.num_frames = 0; }
+  // From within `choose`, for its row: the row, with its group, ends with this frame.
+  void end_row(size_t row) {
+    for (size_t i = row; i < row + static_cast<size_t>(group_rows_); ++i) states_[i].row.num_frames = 0;
+  }
 
   int64_t num_frames_done() const { return frame_; }
   // [frames done, num_codebooks]
@@ -80,6 +83,7 @@ class Stepper {
   };
   std::shared_ptr<const Model> model_;
   runtime::ThreadPool& pool_;
+  int64_t group_rows_;
   std::vector<State> states_;      // as given
   std::vector<size_t> active_;     // rows that have not ended, by source
   std::vector<Network> networks_;  // one a thread

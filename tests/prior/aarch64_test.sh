@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The self-test of the prior and of all kernels on 64-bit Arm: compiled by a cross compiler, run by QEMU on both of its
+# The self-test of the prior and of all kernels, and lines drawn from a prior, on 64-bit Arm: compiled by a cross compiler, run by QEMU on both of its
 # paths: aarch64_test.sh JSON_INCLUDE_DIR
 set -eu
 json_include=$1
@@ -20,7 +20,8 @@ compile="$cxx"
 
 # All that the self-test needs; sha256_plain.cc stands for runtime/sha256.cc, whose library is not there for Arm.
 sources=(
-  base/atomic_file.cc base/interrupt.cc codec/cdf.cc codec/result.cc vqvae/config.cc
+  base/atomic_file.cc base/counter_random.cc base/format.cc base/interrupt.cc codec/cdf.cc codec/result.cc vqvae/config.cc
+  generate/{line,sampler}.cc
   prior/{config,model,network,predictor,random_prior,selftest}.cc
   runtime/{attention,cpu,linear,nearest,ops,rotary,safetensors,thread_pool}.cc
   tests/prior/print_selftest.cc tests/prior/sha256_plain.cc)
@@ -39,7 +40,7 @@ run() { # path
     echo "on $1:" && cat "$dir/$1"
     return 1
   }
-  grep -c "^$1 " "$dir/$1" | grep -qx 19 || { echo "$1: not 19 checks" && return 1; }
+  grep -c "^$1 " "$dir/$1" | grep -qx 20 || { echo "$1: not 20 checks" && return 1; }
 }
 run portable
 run neon

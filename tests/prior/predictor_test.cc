@@ -101,6 +101,80 @@ TEST_P(PredictorOnPath, BitsDoNotDependOnThreadsOrTheRestOfTheBatch) {
   }
 }
 
+TEST_P(PredictorOnPath, SourcesAreGivenInTheFramesThatSaySo) {
+  const Config config = small_config();
+  const auto model = random_prior(config);
+  ThreadPool pool(2);
+  constexpr int64_t kFrames = 230;
+  const auto codes = random_codes(config, kFrames, 3, 1), drums = random_codes(config, kFrames, 3, 2),
+             other = random_codes(config, kFrames, 3, 3);
+  const std::vector<uint8_t> all(kFrames, 1), none(kFrames, 0);
+  std::vector<uint8_t> some(kFrames, 1), others(kFrames, 0);
+  std::fill(some.begin() + 40, some.begin() + 41, uint8_t{0});
+  std::fill(some.begin() + 90, some.begin() + 150, uint8_t{0});
+  std::fill(others.begin() + 20, others.begin() + 100, uint8_t{1});
+  const auto logits = [&](std::vector<Context> context) {
+    const std::vector<Segment> segments = {{0, 3, codes, std::move(context)}};
+    Logits whole = whole_logits(*model, segments, pool);
+    EXPECT_TRUE(same_logits(step_logits(model, segments, pool), whole));
+    return whole;
+  };
+  const Context always = {1, 3, drums};
+  EXPECT_TRUE(same_logits(logits({{1, 3, drums, all}}), logits({always})));
+  EXPECT_TRUE(same_logits(logits({{1, 3, drums, none}}), logits({})));
+  const Logits partly = logits({{1, 3, drums, some}, {2, 3, other, others}});
+  // Up to the first frame that looks ahead to one that is not given all is as if it were.
+  const Logits whole = logits({{1, 3, drums}});
+  const auto same_frames = [&](int64_t count) {
+    const auto size = static_cast<long>(count * 3 * config.codebook_size);
+    return runtime::same_bits(std::vector(partly[0].begin(), partly[0].begin() + size),
+                              std::vector(whole[0].begin(), whole[0].begin() + size));
+  };
+  const int64_t first = 20 - config.lookahead_frames + 1;
+  EXPECT_TRUE(same_frames(first));
+  EXPECT_FALSE(same_frames(21));
+  const std::vector<Segment> wrong = {{0, 3, codes, {{1, 3, drums, std::span(all).first(7)}}}};
+  EXPECT_ERROR(whole_logits(*model, wrong, pool), ExitCode::kInternal, HasSubstr("given in 7"));
+}
+
+TEST_P(PredictorOnPath, RowsOfAGroupGetTheSameCodesAndTheirOwnLogits) {
+  const Config config = small_config();
+  const auto model = random_prior(config);
+  const auto drums = random_codes(config, 70, 2, 5);
+  for (const int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    std::vector<Segment> segments;
+    std::vector<std::vector<uint16_t>> codes;
+    for (uint64_t i = 0; i < 9; ++i) codes.push_back(random_codes(config, 60 + static_cast<int64_t>(i), 2, 10 + i));
+    for (size_t i = 0; i < codes.size(); ++i) {
+      segments.push_back({static_cast<int>(i % 2) * 2, 2, codes[i], {{1, 2, drums}}});
+      segments.push_back({static_cast<int>(i % 2) * 2, 2, codes[i], {}});
+    }
+    const Logits wanted = whole_logits(*model, segments, pool);
+    Logits found = make_room(*model, segments);
+    Stepper stepper(model, rows_of(segments), pool, 2);
+    const auto size = static_cast<size_t>(config.codebook_size);
+    while (stepper.step([&](int64_t row, int codebook, std::span<float> logits) {
+      EXPECT_EQ(row % 2, 0);
+      EXPECT_EQ(logits.size(), 2 * size);
+      const auto at = static_cast<size_t>(stepper.num_frames_done() * 2 + codebook);
+      for (size_t i = 0; i < 2; ++i) {
+        std::ranges::copy(logits.subspan(i * size, size),
+                          found[static_cast<size_t>(row) + i].begin() + static_cast<long>(at * size));
+      }
+      return segments[static_cast<size_t>(row)].codes[at];
+    })) {
+    }
+    EXPECT_TRUE(same_logits(found, wanted)) << threads;
+    for (size_t i = 0; i < segments.size(); ++i)
+      EXPECT_TRUE(std::ranges::equal(stepper.codes(i), segments[i].codes)) << i;
+    auto rows = rows_of(segments);
+    rows[1].num_frames = 3;
+    EXPECT_ERROR(Stepper(model, rows, pool, 2), ExitCode::kInternal, HasSubstr("group differ"));
+    EXPECT_ERROR(Stepper(model, rows, pool, 4), ExitCode::kInternal, HasSubstr("groups of 4"));
+  }
+}
+
 TEST_P(PredictorOnPath, CodesSurviveTheRangeCoder) {
   for (const int num_codes : {2, 3, 1000, 65536}) {
     Config config = small_config();

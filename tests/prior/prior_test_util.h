@@ -5,35 +5,10 @@
 #include <vector>
 
 #include "prior/predictor.h"
-#include "prior/random_prior.h"
+#include "tests/prior/small_prior.h"
 #include "tests/runtime/runtime_test_util.h"
 
 namespace vqcodec::prior {
-
-inline Config small_config() {
-  Config config;
-  config.sources = {"bass", "drums", "other"};
-  config.num_codebooks = 3;
-  config.codebook_size = 21;
-  config.embedding_dim = 10;
-  config.width = 24;
-  config.num_heads = 2;
-  config.num_layers = 2;
-  config.mlp_ratio = 2;
-  config.window_frames = 9;
-  config.frame_width = 14;
-  config.lookahead_frames = 3;
-  config.model_id.assign(64, 'a');
-  return config;
-}
-
-inline std::shared_ptr<const Model> load_prior(const std::vector<std::byte>& bytes) {
-  return Model::from_file(runtime::Safetensors::open_memory(bytes, "prior.safetensors"));
-}
-
-inline std::shared_ptr<const Model> random_prior(const Config& config, uint64_t seed = 1, bool half = true) {
-  return load_prior(make_random_prior(config, seed, half).bytes());
-}
 
 // A random prior in float32 in which all tensors with `part` in their names are multiplied by `factor`.
 inline std::vector<std::byte> scaled_prior(const Config& config, const std::string& part, float factor) {
@@ -48,13 +23,6 @@ inline std::vector<std::byte> scaled_prior(const Config& config, const std::stri
     writer.add_f32(name, shape, values);
   }
   return writer.bytes();
-}
-
-inline std::vector<uint16_t> random_codes(const Config& config, int64_t num_frames, int num_codebooks, uint64_t seed) {
-  SplitMix64 random(seed);
-  std::vector<uint16_t> codes(static_cast<size_t>(num_frames * num_codebooks));
-  for (uint16_t& code : codes) code = static_cast<uint16_t>(random.below(static_cast<uint32_t>(config.codebook_size)));
-  return codes;
 }
 
 // Segments with the codes that they look at.
