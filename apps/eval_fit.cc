@@ -25,13 +25,16 @@ namespace po = boost::program_options;
 using eval::Json;
 
 constexpr int kSampleRateHz = 44100;
+constexpr float kFullScale = 0.9999F;
+constexpr int64_t kMinClipped = 20;
+constexpr double kStuckSeconds = 5;
 const std::vector<std::string> kSources = {"vocals", "bass", "drums", "other"};
 
 constexpr const char* kExamples = R"(
 SONGS is a song, or a folder of songs: .vqc files, audio files (which are encoded first, so that their sources are those
 that the model finds), or tracks as folders of true stems, <track>/{vocals,bass,drums,other}.wav or the like. LINES is
-the new line of the song, as audio or as a .vqc with the line in it, or a folder of lines named as the songs: <song>.wav,
-<song>-1.wav, <song>-2.wav.
+the new line of the song, as audio or as a .vqc with the line in it, or a folder of lines named as the songs:
+<song>.wav, <song>-1.wav, <song>-2.wav.
 
 Told are the share of the line's time in tones of the triads that the song plays in each beat (chord_tones), the
 strength of the drums under its onsets (beat), and how far it is from the song's own line in register and density and
@@ -57,7 +60,7 @@ struct FitOptions {
 // Codes of one source, to look for copies.
 struct LineCodes {
   int num_codebooks = 0;
-  uint32_t codebook_size = 0;
+  double frames_per_second = 0;
   std::vector<uint16_t> codes;  // [frames, num_codebooks]
   std::vector<uint8_t> sounds;  // [frames]
 };
@@ -106,14 +109,30 @@ std::vector<SongPlace> find_songs(const std::string& path) {
   throw Error(ExitCode::kBadFile, path + ": holds no song; expected .vqc or audio files, or folders of stems");
 }
 
-std::vector<float> read_mono(const std::string& path) {
+// A line of an audio file, mono; `is_clipped`, if any, tells whether it has kMinClipped samples or more at full scale.
+std::vector<float> read_mono(const std::string& path, bool* is_clipped = nullptr) {
   const auto reader = audio::AudioReader::open(path, {.sample_rate_hz = kSampleRateHz, .downmix = true});
   std::vector<float> block(2 * 65536), mono;
+  int64_t num_clipped = 0;
   while (const size_t count = reader->read(block)) {
-    const auto part = eval::to_mono(std::span<const float>(block).first(2 * count));
+    const auto samples = std::span<const float>(block).first(2 * count);
+    num_clipped += std::ranges::count_if(samples, [](float value) { return std::abs(value) > kFullScale; });
+    const auto part = eval::to_mono(samples);
     mono.insert(mono.end(), part.begin(), part.end());
   }
+  if (is_clipped != nullptr) *is_clipped = num_clipped >= kMinClipped;
   return mono;
+}
+
+// Whether a line has one code of the first codebook for kStuckSeconds without a break where it sounds.
+bool is_stuck(const LineCodes& line) {
+  int64_t run = 0;
+  for (size_t t = 0; t < line.sounds.size(); ++t) {
+    const auto code = [&](size_t frame) { return line.codes[frame * static_cast<size_t>(line.num_codebooks)]; };
+    run = line.sounds[t] == 0 ? 0 : t > 0 && line.sounds[t - 1] != 0 && code(t) == code(t - 1) ? run + 1 : 1;
+    if (static_cast<double>(run) > kStuckSeconds * line.frames_per_second) return true;
+  }
+  return false;
 }
 
 class FitReport {
@@ -142,6 +161,7 @@ class FitReport {
     std::vector<eval::FitContext> contexts;
     std::vector<std::vector<float>> own, made;
     std::vector<LineCodes> own_codes, made_codes;
+    int num_clipped = 0;
     Progress progress("fit", options_.quiet);
     for (size_t i = 0; i < songs.size(); ++i) {
       progress.update(static_cast<double>(i), static_cast<double>(songs.size()));
@@ -156,7 +176,9 @@ class FitReport {
             line = std::move(with_line.own);
             made_codes.push_back(std::move(*with_line.codes));
           } else {
-            line = read_mono(path);
+            bool is_clipped = false;
+            line = read_mono(path, &is_clipped);
+            num_clipped += is_clipped;
           }
           fit.lines.push_back(measure(context, line));
           fit.files.push_back(fs::path(path).filename().string());
@@ -189,6 +211,9 @@ class FitReport {
     }
     report["num_lines"] = num_lines;
     report["silent_lines"] = num_silent;
+    report["clipped_lines"] = num_clipped;
+    report["stuck_lines"] = {{"line", std::ranges::count_if(made_codes, is_stuck)},
+                             {"own", std::ranges::count_if(own_codes, is_stuck)}};
     report["distances"] = distances(own, made, other_lines, own_codes, made_codes);
     report["remarks"] = remarks_;
     return report;
@@ -239,7 +264,10 @@ class FitReport {
       const codec::StreamInfo& info = coded.song.info;
       if (info.sources != kSources || info.sample_rate_hz != kSampleRateHz)
         throw Error(ExitCode::kBadFile, place.path.string() + ": expected vocals, bass, drums and other at 44.1 kHz");
-      LineCodes codes{static_cast<int>(info.num_codebooks), info.codebook_size, {}, {}};
+      LineCodes codes{static_cast<int>(info.num_codebooks),
+                      static_cast<double>(info.sample_rate_hz) / info.hop_samples,
+                      {},
+                      {}};
       for (const auto& segment : coded.song.segments) {
         const codec::SourceSegment& line = segment[own_];
         codes.codes.insert(codes.codes.end(), line.codes.begin(), line.codes.end());
@@ -281,7 +309,7 @@ class FitReport {
 
   Json distances(const std::vector<std::vector<float>>& own, const std::vector<std::vector<float>>& made,
                  const std::vector<std::pair<std::string, std::vector<float>>>& other_lines,
-                 const std::vector<LineCodes>& own_codes, const std::vector<LineCodes>& made_codes) const {
+                 const std::vector<LineCodes>& own_codes, const std::vector<LineCodes>& made_codes) {
     Json result = Json::object();
     result["mel_frechet"] = {{"line", eval::number_or_null(eval::mel_frechet_distance(made, own, kSampleRateHz))}};
     if (!other_lines.empty()) {
@@ -317,7 +345,7 @@ class FitReport {
   }
 
   // Of each line the longest run that it shares with the training songs; null without codes.
-  Json longest_runs(const std::vector<LineCodes>& lines) const {
+  Json longest_runs(const std::vector<LineCodes>& lines) {
     if (lines.empty()) return nullptr;
     std::vector<eval::CopyFinder> finders;
     for (const LineCodes& line : lines)
@@ -329,11 +357,11 @@ class FitReport {
     return static_cast<double>(longest);
   }
 
-  const std::vector<std::vector<uint32_t>>& training_keys() const {
+  const std::vector<std::vector<uint32_t>>& training_keys() {
     if (!training_.empty()) return training_;
     for (const std::string& path : options_.training) {
       if (!fs::is_directory(path)) {
-        const LoadedSong song = const_cast<FitReport*>(this)->load({fs::path(path).stem().string(), path});
+        const LoadedSong song = load({fs::path(path).stem().string(), path});
         if (!song.codes) continue;
         training_.push_back(eval::copy_keys(song.codes->codes, song.codes->num_codebooks, song.codes->sounds));
         continue;
@@ -364,7 +392,7 @@ class FitReport {
   size_t own_;
   std::vector<std::string> remarks_;
   Warn warn_;
-  mutable std::vector<std::vector<uint32_t>> training_;
+  std::vector<std::vector<uint32_t>> training_;
 };
 
 }  // namespace

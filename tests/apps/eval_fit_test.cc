@@ -1,6 +1,10 @@
 // vqeval fit as a person would run it: made-up songs, lines that fit and lines that do not.
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
+#include "codec/vqc_reader.h"
+#include "codec/vqc_writer.h"
 #include "prior/random_prior.h"
 #include "tests/apps/vqcodec_program.h"
 #include "tests/prior/golden_prior.h"
@@ -89,6 +93,11 @@ TEST_F(EvalFit, TheOwnLineIsOneAndThatOfAnotherKeyIsNought) {
   write_audio(dir_ / "silent.wav", std::vector<float>(2 * 44100));
   const json silent = measures({"--context", dir_ / "songs/song0", "--line", dir_ / "silent.wav"});
   EXPECT_EQ(silent["silent_lines"], 1);
+  EXPECT_EQ(silent["clipped_lines"], 0);
+  std::vector<float> loud = tones({33}, 2);
+  for (float& value : loud) value = std::clamp(50 * value, -1.0f, 1.0f);
+  write_audio(dir_ / "loud.wav", loud);
+  EXPECT_EQ(measures({"--context", dir_ / "songs/song0", "--line", dir_ / "loud.wav"})["clipped_lines"], 1);
   EXPECT_EQ(silent["songs"][0]["lines"][0]["chord_tones"], 0);
   EXPECT_TRUE(silent["songs"][0]["scaled"]["chord_tones"].is_null());
 }
@@ -107,6 +116,24 @@ TEST_F(EvalFit, CopiesAreFound) {
   EXPECT_LT(fresh["longest_shared_run_frames"]["line"].get<double>(), 20);
   EXPECT_EQ(fresh["longest_shared_run_frames"]["own"], copy["longest_shared_run_frames"]["line"]);
   EXPECT_GT(fresh["code_divergence_bits"]["line"].get<double>(), 0.01);
+}
+
+TEST_F(EvalFit, StuckLinesAreTold) {
+  auto file = codec::FileSource::open(vqc());
+  const auto reader = codec::VqcReader::open(**file);
+  codec::MemorySink sink;
+  auto writer = codec::VqcWriter::create(sink, reader->info());
+  for (uint32_t k = 0; k < reader->num_segments(); ++k) {
+    std::vector<codec::SourceSegment> segment;
+    for (uint32_t s = 0; s < 4; ++s) segment.push_back(*reader->read_source_segment(k, s));
+    if (k < 2) segment[1].codes.assign(segment[1].codes.size(), uint16_t{5});
+    ASSERT_TRUE(writer->write_segment(segment));
+  }
+  ASSERT_TRUE(writer->finish(reader->info().num_samples));
+  write_bytes(dir_ / "stuck.vqc", std::string(sink.bytes().begin(), sink.bytes().end()));
+  const json report = measures({"--context", vqc(), "--line", dir_ / "stuck.vqc"});
+  EXPECT_EQ(report["stuck_lines"]["line"], 1);
+  EXPECT_EQ(report["stuck_lines"]["own"], 0);
 }
 
 TEST_F(EvalFit, WhatDoesNotFitIsRefused) {
