@@ -314,6 +314,7 @@ class FitReport {
     result["mel_frechet"] = {{"line", eval::number_or_null(eval::mel_frechet_distance(made, own, kSampleRateHz))}};
     if (!other_lines.empty()) {
       std::vector<std::vector<float>> others;
+      others.reserve(other_lines.size());
       for (const auto& item : other_lines) others.push_back(item.second);
       result["mel_frechet"]["other"] = eval::number_or_null(eval::mel_frechet_distance(others, own, kSampleRateHz));
     }
@@ -348,6 +349,7 @@ class FitReport {
   Json longest_runs(const std::vector<LineCodes>& lines) {
     if (lines.empty()) return nullptr;
     std::vector<eval::CopyFinder> finders;
+    finders.reserve(lines.size());
     for (const LineCodes& line : lines)
       finders.emplace_back(eval::copy_keys(line.codes, line.num_codebooks, line.sounds));
     int64_t longest = 0;

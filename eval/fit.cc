@@ -189,6 +189,7 @@ SongMeasure song_measure(const FitSong& song, size_t m) {
   if (!(song.own.level_db > kSilentDb)) return {};  // there is nothing to be as good as
   const auto mean_of = [&](const std::vector<FitFigures>& lines) {
     std::vector<double> values;
+    values.reserve(lines.size());
     for (const FitFigures& figures : lines) values.push_back(fit_measures(figures, song.own)[m]);
     return mean(values);
   };
@@ -258,7 +259,7 @@ Json fit_json(std::span<const FitSong> songs, int num_resamples, uint64_t seed) 
     std::ranges::sort(resampled);
     const auto percentile = [&](double share) {
       if (resampled.empty()) return kNan;
-      return resampled[static_cast<size_t>(share * static_cast<double>(resampled.size() - 1) + 0.5)];
+      return resampled[static_cast<size_t>(std::lround(share * static_cast<double>(resampled.size() - 1)))];
     };
     report["measures"][kFitMeasures[m]] = {{"line", number_or_null(mean(line))},
                                            {"own", number_or_null(mean(own))},

@@ -237,11 +237,12 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
   const double frames_per_second = static_cast<double>(info.sample_rate_hz) / info.hop_samples;
   const int64_t second = std::max<int64_t>(1, std::llround(frames_per_second));
   while (end < num_frames && end - to < second && sounds(line, end)) ++end;
-  if ((end - begin) * num_codebooks > int64_t{codec::kMaxCodesPerStream}) {
+  const int64_t most_frames = int64_t{codec::kMaxCodesPerStream} / num_codebooks;
+  if (end - begin > most_frames) {
     std::string text;
     append(text, "%.1f minutes at once, expected at most %.1f; make the line passage by passage",
            static_cast<double>(end - begin) / frames_per_second / 60,
-           static_cast<double>(codec::kMaxCodesPerStream / num_codebooks) / frames_per_second / 60);
+           static_cast<double>(most_frames) / frames_per_second / 60);
     fail(text);
   }
   result.num_candidates = end > to ? options.num_candidates : 1;
@@ -262,7 +263,7 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
   const auto guidance = static_cast<float>(options.guidance);
   const int num_drafts = options.num_lines * result.num_candidates;
   const int at_once = static_cast<int>(std::max<int64_t>(1, options.max_rows / group_rows));
-  const double num_batches = (num_drafts + at_once - 1) / at_once;
+  const int num_batches = (num_drafts + at_once - 1) / at_once;
   for (int first = 0; first < num_drafts; first += at_once) {
     std::vector<Draft> drafts;
     std::vector<prior::Stepper::Row> rows;
@@ -278,7 +279,7 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
       Draft& draft = drafts[static_cast<size_t>(first_row / group_rows)];
       const int64_t frame = begin + stepper.num_frames_done();
       const std::span<float> heard = logits.first(num_codes);
-      uint16_t code;
+      uint16_t code = 0;
       if (frame < from || frame >= to) {
         code = line.codes[static_cast<size_t>(frame * num_codebooks + codebook)];
         if (frame >= to) draft.kept_bits += draft.sampler.cost_bits(heard, code);
@@ -298,7 +299,8 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
     while (stepper.step(choose)) {
       if (!options.on_progress) continue;
       const double within = static_cast<double>(stepper.num_frames_done()) / static_cast<double>(end - begin);
-      options.on_progress((first / at_once + within) / num_batches);
+      const int num_done = first / at_once;
+      options.on_progress((num_done + within) / num_batches);
     }
     for (size_t i = 0; i < drafts.size(); ++i) {
       const int number = (first + static_cast<int>(i)) / result.num_candidates;
