@@ -24,8 +24,9 @@ class Vqgen : public Vqcodec {
     unsetenv("VQCODEC_PRIOR");
     Vqcodec::TearDownTestSuite();
   }
+  static std::string program() { return std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqgen"; }
   static RunOptions vqgen(RunOptions options = {}) {
-    options.program = std::string(std::getenv("VQCODEC_BIN_DIR")) + "/vqgen";
+    if (options.program.empty()) options.program = program();
     return options;
   }
   static Outcome makes(const std::vector<std::string>& arguments, RunOptions options = {}) {
@@ -326,8 +327,11 @@ TEST_F(Vqgen, BadContextsAreRefused) {
           "was written with model");
   refuses({"bass", "--context", song(), "-o", wav, "--model", dir_ / "other.safetensors"}, ExitCode::kModel,
           "is for codes of model");
+  // A copy of the program has nothing beside it.
+  std::filesystem::create_directories(dir_ / "build/x/bin");
+  std::filesystem::copy_file(program(), dir_ / "build/x/bin/vqgen");
   refuses({"bass", "--context", vqc(), "-o", wav}, ExitCode::kModel, "no prior was found",
-          {.environment = {{"VQCODEC_PRIOR", ""}}});
+          {.program = dir_ / "build/x/bin/vqgen", .environment = {{"VQCODEC_PRIOR", ""}}});
   refuses({"bass", "--context", vqc(), "-o", wav, "--prior", vqc()}, ExitCode::kModel, "song.vqc");
   // Nothing in it, too little, nothing that sounds.
   write_audio(dir_ / "empty.wav", {});
