@@ -141,6 +141,7 @@ class Maker {
                   options_.context + ": has " + text + ", expected a second or more to fit a line to");
     }
     draw();
+    for (generate::Line& line : made_.lines) lowered_db_.push_back(lower_until_it_fits(line));
     report_ = eval::report_header("line", VQCODEC_VERSION, options_.command);
     describe();
     if (!options_.context.empty() && (options_.best || options_.json)) measure_context();
@@ -181,6 +182,42 @@ class Maker {
       warn_("the passage was widened to " + seconds_of(made_.passage.from_frame) + " to " +
             seconds_of(made_.passage.to_frame) + " s, because the line was silent at its ends");
     }
+  }
+
+  // A level was set for what the song's own line peaks like. One that peaks higher would be clipped: the segments that are
+  // new as a whole are lowered by the same number of steps. Gives the dB.
+  double lower_until_it_fits(generate::Line& line) {
+    if (coded_.model.model->config().encoder_kind == vqvae::EncoderKind::kDirect) return 0;  // all levels are 0 dB
+    const codec::StreamInfo& info = coded_.song.info;
+    const auto segment_frames = static_cast<int64_t>(info.segment_frames);
+    const auto is_new = [&](size_t k) {
+      const int64_t begin = static_cast<int64_t>(k) * segment_frames;
+      return made_.passage.from_frame <= begin &&
+             std::min(begin + segment_frames, num_frames()) <= made_.passage.to_frame;
+    };
+    std::vector<float> peaks(line.segments.size());
+    int64_t at = 0;  // frame 0 begins one hop before the song
+    decode(line, false, [&](std::span<const float> samples) {
+      for (size_t i = 0; i < samples.size(); ++i) {
+        const int64_t sample = at + static_cast<int64_t>(i / 2);
+        const auto k = static_cast<size_t>((sample / info.hop_samples + 1) / segment_frames);
+        float& peak = peaks[std::min(k, peaks.size() - 1)];
+        peak = std::max(peak, std::abs(samples[i]));
+      }
+      at += static_cast<int64_t>(samples.size() / 2);
+    });
+    float most = 0;
+    for (size_t k = 0; k < peaks.size(); ++k) {
+      if (is_new(k)) most = std::max(most, peaks[k]);
+    }
+    if (!(most > 1)) return 0;
+    int steps = 0;
+    for (float peak = most; peak > 1; peak *= vqvae::gain_scale(64) / vqvae::gain_scale(65)) ++steps;
+    for (size_t k = 0; k < peaks.size(); ++k) {
+      uint16_t& gain = line.segments[k].gain;
+      if (is_new(k) && gain > 0) gain = static_cast<uint16_t>(std::max(1, gain - steps));
+    }
+    return 1.5 * steps;
   }
 
   std::string seconds_of(int64_t frame) const {
@@ -296,7 +333,8 @@ class Maker {
     Json item = {{"line", index + 1},
                  {"file", path},
                  {"bits_per_code", line.new_bits_per_code},
-                 {"kept_bits_per_code", made_.num_candidates > 1 ? Json(line.kept_bits_per_code) : Json(nullptr)}};
+                 {"kept_bits_per_code", made_.num_candidates > 1 ? Json(line.kept_bits_per_code) : Json(nullptr)},
+                 {"lowered_db", lowered_db_[static_cast<size_t>(index)]}};
     if (path.ends_with(".vqc")) {
       write_vqc(line, path);
     } else {
@@ -363,6 +401,7 @@ class Maker {
   CodedSong coded_;
   int source_ = 0;
   generate::Lines made_;
+  std::vector<double> lowered_db_;  // of each line
   std::optional<eval::FitContext> context_;
   eval::FitFigures own_;  // of the song's own line
   Json report_;

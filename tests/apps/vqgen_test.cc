@@ -313,6 +313,31 @@ TEST_F(Vqgen, ExtremeTemperaturesGiveLines) {
   }
 }
 
+TEST_F(Vqgen, LinesThatWouldBeClippedAreLowered) {
+  write_levels(dir_ / "loud.vqc", 88200, {75, 75, 75, 75});
+  const auto item = [&](const std::vector<std::string>& more, const std::string& name) {
+    std::vector<std::string> arguments = {"bass",      "--context", dir_ / "loud.vqc", "-o",
+                                          dir_ / name, "--json",    "--quiet"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json::parse(makes(arguments).out)["lines"][0];
+  };
+  const json loud = item({}, "loud.wav");
+  EXPECT_GT(loud["lowered_db"].get<double>(), 0);
+  EXPECT_EQ(loud["clipped_samples"], 0);
+  // Not by more than a step too much.
+  float peak = 0;
+  for (const float sample : read_audio(dir_ / "loud.wav")) peak = std::max(peak, std::abs(sample));
+  EXPECT_GT(peak, 0.8);
+  EXPECT_LE(peak, 1);
+  // The song's own level where part of a segment is kept.
+  EXPECT_EQ(item({"--from", "1"}, "part.vqc")["lowered_db"], 0);
+  EXPECT_EQ(codes(dir_ / "part.vqc")[0][1].gain, 75);
+  item({}, "line.vqc");
+  EXPECT_LT(codes(dir_ / "line.vqc")[0][1].gain, 75);
+  write_levels(dir_ / "loud.vqc", 88200, {40, 40, 40, 40});
+  EXPECT_EQ(item({}, "quiet.wav")["lowered_db"], 0);
+}
+
 TEST_F(Vqgen, BadContextsAreRefused) {
   const std::string wav = dir_ / "no.wav";
   refuses({"bass", "--context", dir_ / "none.vqc", "-o", wav}, ExitCode::kIo, "none.vqc");
