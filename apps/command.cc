@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <sstream>
 #include <utility>
 
@@ -65,6 +66,18 @@ std::vector<std::string> comma_list(const Values& values, const char* name) {
     at = comma + 1;
   }
   return items;
+}
+
+std::string command_words(const std::string& command, const std::vector<std::string>& arguments) {
+  std::string words = command;
+  for (const std::string& argument : arguments) words += " " + argument;
+  return words;
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw Error(ExitCode::kIo, path + ": cannot be made: " + error.message());
 }
 
 int run_command(const std::string& program, const char* help, std::span<const CommandEntry> commands,

@@ -41,6 +41,12 @@ std::vector<std::string> comma_list(const Values& values, const char* name);
 
 constexpr const char* kModelHelp = "model (.safetensors); otherwise $VQCODEC_MODEL, then the installed default model";
 
+// The command as it was given, for reports: "vqeval rate --data songs".
+std::string command_words(const std::string& command, const std::vector<std::string>& arguments);
+
+// With the folders above it, if it is not there. Throws Error(kIo).
+void make_folder(const std::string& path);
+
 struct CommandEntry {
   const char* name;
   int (*run)(const std::vector<std::string>&);  // takes the arguments after the command's name, gives the exit code

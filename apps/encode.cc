@@ -4,18 +4,14 @@
 #include <cstdio>
 
 #include "apps/atomic_sink.h"
+#include "apps/audio_input.h"
 #include "apps/model_file.h"
-#include "audio/reader.h"
 #include "base/error.h"
-#include "base/progress.h"
 #include "codec/vqc_writer.h"
-#include "vqvae/encoder.h"
 
 namespace vqcodec::apps {
 
 namespace {
-
-constexpr size_t kBlockFrames = 1 << 15;
 
 double kbit_per_second(uint64_t bytes, double seconds) {
   return seconds > 0 ? static_cast<double>(bytes) * 8e-3 / seconds : 0;
@@ -48,8 +44,7 @@ void encode(const EncodeOptions& options, const Warn& warn) {
   nlohmann::ordered_json metadata = {{"encoder", "vqcodec " VQCODEC_VERSION},
                                      {"model_name", model_name(*loaded.model)}};
   if (prior) metadata["prior_name"] = prior_name(*prior->model);
-  metadata["input"] = {{"sample_rate_hz", reader->info().source_sample_rate_hz},
-                       {"num_channels", reader->info().source_num_channels}};
+  metadata["input"] = input_json(*reader);
   const std::string metadata_json = metadata.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   codec::WriterOptions writer_options{.tools = coding.tools()};
   if (options.prior.joint) writer_options.source_order = prior::joint_order(*prior->model, info.sources);
@@ -57,27 +52,12 @@ void encode(const EncodeOptions& options, const Warn& warn) {
 
   {
     Progress progress("encoding " + input_name(options.input), options.quiet);
-    std::vector<float> block(2 * kBlockFrames);
-    for (;;) {
-      const size_t num_frames = reader->read(block);
-      encoder.push(std::span<const float>(block).first(2 * num_frames));
-      progress.update(static_cast<double>(encoder.num_samples()), static_cast<double>(reader->estimated_num_frames()));
-      if (num_frames < kBlockFrames) break;
-    }
-    encoder.finish();
+    encode_all(*reader, encoder, progress);
     take(output_name, writer->finish(static_cast<uint64_t>(encoder.num_samples())));
     file.commit();
   }
 
-  const std::string name = input_name(options.input);
-  if (reader->num_bad_samples() > 0) {
-    warn(name + ": " + std::to_string(reader->num_bad_samples()) +
-         " samples are not numbers, infinite or absurdly loud; silence was put in their place");
-  }
-  if (reader->num_damaged_packets() > 0) {
-    warn(name + ": " + std::to_string(reader->num_damaged_packets()) +
-         " parts are damaged and did not decode; the music has gaps there or ends early");
-  }
+  warn_of_damage(*reader, input_name(options.input), warn);
   if (options.quiet) return;
   const double seconds = static_cast<double>(encoder.num_samples()) / info.sample_rate_hz;
   const codec::FileStats& stats = writer->stats();

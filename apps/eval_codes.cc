@@ -465,14 +465,8 @@ int run_eval_codes(const std::vector<std::string>& arguments) {
   runtime::ThreadPool pool(threads(values));
 
   const LoadedModel loaded = load_model(text(values, "model"));
-  if (!options.out.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(options.out, error);
-    if (error) throw Error(ExitCode::kIo, options.out + ": cannot be made: " + error.message());
-  }
-  std::string words = "vqeval codes";
-  for (const std::string& argument : arguments) words += " " + argument;
-  Json report = eval::report_header("codes", VQCODEC_VERSION, words);
+  if (!options.out.empty()) make_folder(options.out);
+  Json report = eval::report_header("codes", VQCODEC_VERSION, command_words("vqeval codes", arguments));
   report["model"] = eval::model_json(*loaded.model, loaded.path);
   report["data"] = eval::folder_name(options.data);
   report = CodesReport(options, loaded, pool).make(std::move(report));

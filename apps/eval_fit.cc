@@ -445,14 +445,9 @@ int run_eval_fit(const std::vector<std::string>& arguments) {
   if (options.num_resamples < 0 || options.num_resamples > 100000)
     throw Error(ExitCode::kUsage, "--resamples: expected 0 to 100000");
   runtime::ThreadPool pool(threads(values));
-  if (!options.out.empty()) {
-    std::error_code error;
-    fs::create_directories(options.out, error);
-    if (error) throw Error(ExitCode::kIo, options.out + ": cannot be made: " + error.message());
-  }
-  std::string words = "vqeval fit";
-  for (const std::string& argument : arguments) words += " " + argument;
-  const Json report = FitReport(options, pool).make(eval::report_header("fit", VQCODEC_VERSION, words));
+  if (!options.out.empty()) make_folder(options.out);
+  const Json report = FitReport(options, pool)
+                          .make(eval::report_header("fit", VQCODEC_VERSION, command_words("vqeval fit", arguments)));
   if (!options.out.empty()) eval::write_text_file(fs::path(options.out) / "fit.json", eval::json_text(report));
   if (options.json) {
     print(eval::json_text(report));

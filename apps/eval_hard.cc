@@ -24,8 +24,6 @@ files that are named, such as speech or a piano alone. Told are the levels, samp
 and the rise: the most by which 20 ms of the output are louder than the input is within 60 ms, both at least -60 dBFS.
 More than 6 dB is a burst.
 
-Exit codes: 0 ok (whatever was measured), 1 usage, 2 input or output, 3 bad file, 4 model missing or wrong, 5 internal.
-
 Examples:
   vqeval hard
   vqeval hard speech.wav piano.flac --model model.safetensors --json > hard.json
@@ -79,11 +77,7 @@ int run_eval_hard(const std::vector<std::string>& arguments) {
       inputs.push_back(std::move(input));
     }
   }
-  if (!out.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(out, error);
-    if (error) throw Error(ExitCode::kIo, out + ": cannot be made: " + error.message());
-  }
+  if (!out.empty()) make_folder(out);
   std::vector<eval::HardResult> results;
   {
     Progress progress("hard", quiet);
@@ -92,9 +86,7 @@ int run_eval_hard(const std::vector<std::string>& arguments) {
       results.push_back(eval::measure_hard_input(loaded.model, input, pool));
     }
   }
-  std::string words = "vqeval hard";
-  for (const std::string& argument : arguments) words += " " + argument;
-  Json report = eval::report_header("hard", VQCODEC_VERSION, words);
+  Json report = eval::report_header("hard", VQCODEC_VERSION, command_words("vqeval hard", arguments));
   report["model"] = eval::model_json(*loaded.model, loaded.path);
   report["inputs"] = eval::hard_inputs_json(results);
   if (!out.empty()) eval::write_text_file(std::filesystem::path(out) / "hard.json", eval::json_text(report));

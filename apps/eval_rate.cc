@@ -129,11 +129,7 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
   std::vector<std::string> names = config.sources;
   names.push_back("mixture");
   const std::vector<eval::TrackFolder> folders = eval::list_tracks(data, names);
-  if (!out.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(out, error);
-    if (error) throw Error(ExitCode::kIo, out + ": cannot be made: " + error.message());
-  }
+  if (!out.empty()) make_folder(out);
 
   std::vector<eval::TrackRate> tracks;
   std::vector<eval::LeftOutMeasure> left_out;
@@ -161,9 +157,7 @@ int run_eval_rate(const std::vector<std::string>& arguments) {
     throw Error(ExitCode::kBadFile, data + ": no track can be measured; " + left_out[0].track + ": " + left_out[0].why);
   }
 
-  std::string words = "vqeval rate";
-  for (const std::string& argument : arguments) words += " " + argument;
-  Json report = eval::report_header("rate", VQCODEC_VERSION, words);
+  Json report = eval::report_header("rate", VQCODEC_VERSION, command_words("vqeval rate", arguments));
   report["model"] = eval::model_json(*loaded.model, loaded.path);
   if (prior) {
     report["prior"] = {{"file", eval::folder_name(prior->path)},

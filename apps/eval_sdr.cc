@@ -388,9 +388,7 @@ int run_eval_sdr(const std::vector<std::string>& arguments) {
              "--sources: " + sources[i] + " is named twice, or is no source");
     }
   }
-  std::string words = "vqeval sdr";
-  for (const std::string& argument : arguments) words += " " + argument;
-  Json report = eval::report_header("sdr", VQCODEC_VERSION, words);
+  Json report = eval::report_header("sdr", VQCODEC_VERSION, command_words("vqeval sdr", arguments));
   if (loaded) report["model"] = eval::model_json(*loaded->model, loaded->path);
   report["data"] = eval::folder_name(options.reference);
   if (!with_model) report["estimate"] = eval::folder_name(options.estimate);

@@ -165,8 +165,8 @@ std::string report_text(const Json& report) {
   const Json& bytes = report["bytes"];
   out << "\nbytes: vqc " << bytes["vqc"];
   if (bytes.contains("vqc_prior")) out << ", with the prior " << bytes["vqc_prior"];
-  out << ", opus " << bytes["opus"] << ", codes at 16 bits " << bytes["codes"]
-      << ", these by zstd -19 " << bytes["zstd19"] << '\n';
+  out << ", opus " << bytes["opus"] << ", codes at 16 bits " << bytes["codes"] << ", these by zstd -19 "
+      << bytes["zstd19"] << '\n';
   if (report.contains("compare")) {
     out << "\nagainst " << report["compared_with"].get<std::string>()
         << " (above 1 is better; in brackets as a ratio to opusenc)\n";
@@ -238,19 +238,14 @@ int run_eval_speed(const std::vector<std::string>& arguments) {
   options.model_path = loaded.path;
   codec::StreamInfo info;
   info.model_id = loaded.model->id();
-  if (const auto prior = choose_prior({text(values, "prior"), flag(values, "no-prior"), false}, info,
-                                      [](const std::string&) {})) {
+  if (const auto prior =
+          choose_prior({text(values, "prior"), flag(values, "no-prior"), false}, info, [](const std::string&) {})) {
     options.prior = prior->model;
     options.prior_path = prior->path;
   }
-  if (!out.empty()) {
-    fs::create_directories(out, error);
-    if (error) throw Error(ExitCode::kIo, out + ": cannot be made: " + error.message());
-  }
+  if (!out.empty()) make_folder(out);
 
-  std::string words = "vqeval speed";
-  for (const std::string& argument : arguments) words += " " + argument;
-  Json report = eval::report_header("speed", VQCODEC_VERSION, words);
+  Json report = eval::report_header("speed", VQCODEC_VERSION, command_words("vqeval speed", arguments));
   report["model"] = eval::model_json(*loaded.model, loaded.path);
   report["data"] = eval::folder_name(data);
   Json left_out = Json::array();

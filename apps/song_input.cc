@@ -4,18 +4,14 @@
 #include <fstream>
 #include <numeric>
 
+#include "apps/audio_input.h"
 #include "apps/prior_file.h"
-#include "audio/reader.h"
-#include "base/progress.h"
 #include "codec/vqc_format.h"
 #include "runtime/sha256.h"
-#include "vqvae/encoder.h"
 
 namespace vqcodec::apps {
 
 namespace {
-
-constexpr size_t kBlockFrames = 1 << 15;
 
 CodedSong decode_codes(const std::string& path, const SongInputOptions& options, runtime::ThreadPool& pool,
                        const Warn& warn) {
@@ -62,30 +58,14 @@ CodedSong encode_audio(const std::string& path, const SongInputOptions& options,
   vqvae::Encoder encoder(result.model.model, {.num_codebooks = num_codebooks}, pool,
                          [&](const auto& segment) { result.song.segments.push_back(segment); });
   Progress progress("encoding " + path, options.quiet);
-  std::vector<float> block(2 * kBlockFrames);
-  for (;;) {
-    const size_t num_frames = reader->read(block);
-    encoder.push(std::span<const float>(block).first(2 * num_frames));
-    progress.update(static_cast<double>(encoder.num_samples()), static_cast<double>(reader->estimated_num_frames()));
-    if (num_frames < kBlockFrames) break;
-  }
-  encoder.finish();
+  encode_all(*reader, encoder, progress);
   result.song.info = encoder.stream_info();
   result.song.info.num_samples = static_cast<uint64_t>(encoder.num_samples());
   result.song.info.num_frames = static_cast<uint64_t>(result.song.num_frames());
   result.metadata = {{"encoder", "vqcodec " VQCODEC_VERSION},
                      {"model_name", model_name(*result.model.model)},
-                     {"input",
-                      {{"sample_rate_hz", reader->info().source_sample_rate_hz},
-                       {"num_channels", reader->info().source_num_channels}}}};
-  if (reader->num_bad_samples() > 0) {
-    warn(path + ": " + std::to_string(reader->num_bad_samples()) +
-         " samples are not numbers, infinite or absurdly loud; silence was put in their place");
-  }
-  if (reader->num_damaged_packets() > 0) {
-    warn(path + ": " + std::to_string(reader->num_damaged_packets()) +
-         " parts are damaged and did not decode; the music has gaps there or ends early");
-  }
+                     {"input", input_json(*reader)}};
+  warn_of_damage(*reader, path, warn);
   return result;
 }
 

@@ -131,8 +131,7 @@ int run(const std::vector<std::string>& arguments) {
   options.json = flag(values, "json");
   options.force = flag(values, "force");
   options.quiet = flag(values, "quiet");
-  options.command = "vqgen";
-  for (const std::string& argument : arguments) options.command += " " + argument;
+  options.command = apps::command_words("vqgen", arguments);
   apps::generate_lines(options, warn);
   return 0;
 }
