@@ -22,8 +22,10 @@ namespace vqcodec::apps {
 int run_codes(const std::vector<std::string>& arguments);
 int run_prior(const std::vector<std::string>& arguments);
 
-// From --out, --device, --threads and --max-minutes, and stopped by signals: the first Ctrl-C or SIGTERM of a run ends it
-// with a checkpoint, the second ends the program at once. Throws Error(kUsage).
+// --out, --device, --precision, --threads and --max-minutes.
+void add_run_options(boost::program_options::options_description& options);
+// From these options, and stopped by signals: the first Ctrl-C or SIGTERM of a run ends it with a checkpoint, the second
+// ends the program at once. Throws Error(kUsage).
 void set_run_options(const boost::program_options::variables_map& values, vqvae::train::RunOptions& options);
 void stop_on_signals();
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 
 #include "apps/command.h"
@@ -33,7 +34,32 @@ std::string of_folder(const po::variables_map& values, const std::string& name, 
   return text == whole ? "" : text;
 }
 
+// Whether products in bfloat16 are fast: AVX-512 BF16 or AMX.
+bool has_fast_bfloat16() {
+#if defined(__x86_64__)
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(cpuinfo, line)) {
+    if (line.starts_with("flags"))
+      return line.find("avx512_bf16") != std::string::npos || line.find("amx_bf16") != std::string::npos;
+  }
+#endif
+  return false;
+}
+
 }  // namespace
+
+void add_run_options(po::options_description& options) {
+  auto add = options.add_options();
+  add("out", po::value<std::string>()->required(),
+      "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. A run that is there goes on from its "
+      "checkpoint");
+  add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
+  add("precision", po::value<std::string>()->default_value("auto"),
+      "float32, bfloat16 (products of the networks only), or auto: bfloat16 where the machine is fast at it");
+  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
+  add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
+}
 
 void set_run_options(const po::variables_map& values, vqvae::train::RunOptions& options) {
   const std::string device = values["device"].as<std::string>();
@@ -42,6 +68,12 @@ void set_run_options(const po::variables_map& values, vqvae::train::RunOptions& 
   }
   options.out_folder = values["out"].as<std::string>();
   options.use_cuda = device == "cuda";
+  const std::string precision = values["precision"].as<std::string>();
+  if (precision != "auto" && precision != "float32" && precision != "bfloat16") {
+    throw Error(ExitCode::kUsage, "--precision " + precision + ": expected auto, float32 or bfloat16");
+  }
+  const bool bfloat16 = precision == "bfloat16" || (precision == "auto" && (options.use_cuda || has_fast_bfloat16()));
+  options.precision = bfloat16 ? vqvae::train::Precision::kBfloat16 : vqvae::train::Precision::kFloat32;
   options.num_threads = threads(values);
   options.max_minutes = values["max-minutes"].as<double>();
   options.stop = &g_stop;

@@ -20,12 +20,7 @@ int run_prior(const std::vector<std::string>& arguments) {
   add("validation", po::value<std::vector<std::string>>()->composing(), "code set of songs set aside; repeatable");
   add("model", po::value<std::string>()->required(),
       "VQ-VAE that the codes are of (.safetensors): the tables begin with its entries");
-  add("out", po::value<std::string>()->required(),
-      "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. A run that is there goes on from its "
-      "checkpoint");
-  add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
-  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
-  add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
+  add_run_options(options);
   add("quiet", "print nothing but errors");
   add("help,h", "this text");
   if (wants_help(arguments)) {

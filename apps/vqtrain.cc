@@ -31,7 +31,6 @@ using apps::load_options;
 using apps::load_set;
 using apps::parse_data;
 using vqvae::train::MixPlace;
-using vqvae::train::Precision;
 
 constexpr const char* kHelp = R"(vqtrain trains the models of vqcodec.
 
@@ -48,19 +47,6 @@ Commands:
 Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad file, 4 model missing or wrong, 5 internal.
 )";
 
-// The widest of bfloat16's support on a CPU that pays: AVX-512 BF16 or AMX.
-bool has_fast_bfloat16() {
-#if defined(__x86_64__)
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(cpuinfo, line)) {
-    if (line.starts_with("flags"))
-      return line.find("avx512_bf16") != std::string::npos || line.find("amx_bf16") != std::string::npos;
-  }
-#endif
-  return false;
-}
-
 int run_vqvae(const std::vector<std::string>& arguments) {
   po::options_description options("Options of vqtrain vqvae");
   auto add = options.add_options();
@@ -73,9 +59,6 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   add_set_options(options, "data", "");
   add("validation", po::value<std::vector<std::string>>()->composing(), "folder of songs set aside; repeatable");
   add_set_options(options, "validation", "validation-");
-  add("out", po::value<std::string>()->required(),
-      "folder of the run: checkpoint.pt, log.jsonl, TensorBoard events. "
-      "A run that is there goes on from its checkpoint");
   add("init", po::value<std::string>()->default_value(""),
       "model (.safetensors) that a new run begins with: of the recipe's network, or of any for a recipe that has none, "
       "such as "
@@ -83,15 +66,11 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   add("init-separator", po::value<std::string>()->default_value(""),
       "model (.safetensors) whose masks a new run begins with: other codes for a separator that is trained, or, with "
       "--init, another separator for the codes of that model");
-  add("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
-  add("precision", po::value<std::string>()->default_value("auto"),
-      "float32, bfloat16 (linear layers only), or auto: bfloat16 where the machine is fast at it");
+  apps::add_run_options(options);
   add("mix", po::value<std::string>()->default_value("auto"),
       "where items are mixed: host, device (all songs are held in its memory), or auto: device with --device cuda, if "
       "they "
       "fit in half of its memory");
-  add("threads", po::value<int>()->default_value(0), "CPU threads, 0 = all cores");
-  add("max-minutes", po::value<double>()->default_value(0), "stop with a checkpoint after this time, 0 = no limit");
   add("max-seconds", po::value<double>()->default_value(0), "read no more than this of each song, 0 = all");
   add("quiet", "print nothing but errors");
   add("help,h", "this text");
@@ -112,17 +91,11 @@ int run_vqvae(const std::vector<std::string>& arguments) {
   const vqvae::train::Recipe recipe =
       vqvae::train::load_recipe(values["config"].as<std::string>(), init ? &init->config() : nullptr);
   apps::set_run_options(values, train);
-  const std::string precision = values["precision"].as<std::string>();
-  if (precision != "auto" && precision != "float32" && precision != "bfloat16") {
-    throw Error(ExitCode::kUsage, "--precision " + precision + ": expected auto, float32 or bfloat16");
-  }
   const std::string mix = values["mix"].as<std::string>();
   if (mix != "auto" && mix != "host" && mix != "device") {
     throw Error(ExitCode::kUsage, "--mix " + mix + ": expected auto, host or device");
   }
   train.mix = mix == "host" ? MixPlace::kHost : mix == "device" ? MixPlace::kDevice : MixPlace::kAuto;
-  const bool bfloat16 = precision == "bfloat16" || (precision == "auto" && (train.use_cuda || has_fast_bfloat16()));
-  train.precision = bfloat16 ? Precision::kBfloat16 : Precision::kFloat32;
 
   std::vector<dataset::WeightedSongs> training;
   std::vector<dataset::Song> validation;

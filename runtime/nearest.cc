@@ -13,10 +13,14 @@ constexpr int64_t kRowBlock = 48;
 
 }  // namespace
 
-Codebook::Codebook(int64_t size, int64_t dim, std::span<const float> entries) : size_(size), dim_(dim) {
+Codebook::Codebook(int64_t size, int64_t dim, std::span<const float> entries, std::span<const float> costs)
+    : size_(size), dim_(dim) {
   if (size < 1 || size > 65536 || dim < 1 || dim > 65536 || static_cast<int64_t>(entries.size()) != size * dim)
     throw Error(ExitCode::kInternal, "codebook of " + std::to_string(size) + " entries of dimension " +
                                          std::to_string(dim) + " given " + std::to_string(entries.size()) + " values");
+  if (!costs.empty() && static_cast<int64_t>(costs.size()) != size)
+    throw Error(ExitCode::kInternal,
+                "codebook of " + std::to_string(size) + " entries given " + std::to_string(costs.size()) + " costs");
   entries_.assign(entries.begin(), entries.end());
   std::vector<float> negative(entries.size());
   std::vector<float> half_norm(static_cast<std::size_t>(size));
@@ -24,7 +28,9 @@ Codebook::Codebook(int64_t size, int64_t dim, std::span<const float> entries) : 
   for (int64_t j = 0; j < size; ++j) {
     float sum = 0;
     for (int64_t d = 0; d < dim; ++d) sum = std::fma(entry(j)[d], entry(j)[d], sum);
-    half_norm[static_cast<std::size_t>(j)] = sum * 0.5f;
+    const auto at = static_cast<std::size_t>(j);
+    half_norm[at] = sum * 0.5f;
+    if (!costs.empty()) half_norm[at] += costs[at];
   }
   scores_ = Linear(dim, size, negative, half_norm);
 }

@@ -101,6 +101,7 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
     noise.integer("begin_bin", config.noise_begin_bin, 8, config.hop_samples - 8);
     config.noise = StackConfig{.width = 128, .kernel_frames = 5, .dilations = {1, 2}};
     noise.integer("envelope_dim", config.envelope_dim, 0, 1023);
+    noise.integer("envelope_codebook", config.envelope_codebook, -1, 31);
     if (const json& stack = noise.object("stack"); !stack.empty()) {
       config.noise = parse_stack(stack, where + ".noise.stack");
     }
@@ -114,6 +115,10 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
     quantizer.integer("num_codebooks", config.num_codebooks, 1, 32);
     quantizer.integer("codebook_size", config.codebook_size, 2, 65536);
     quantizer.integer("code_dim", config.code_dim, 1, 1024);
+    quantizer.boolean("code_costs", config.code_costs);
+    if (config.code_costs && config.quantizer_kind != QuantizerKind::kResidual) {
+      quantizer.fail("code_costs", "true", "false but for residual codes");
+    }
     quantizer.finish();
   }
   if (config.envelope_dim > 0 &&
@@ -123,6 +128,10 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
   if (config.envelope_dim >= config.code_dim) {
     reader.fail("noise.envelope_dim", std::to_string(config.envelope_dim),
                 "less than quantizer.code_dim, " + std::to_string(config.code_dim));
+  }
+  if (config.envelope_codebook >= (config.envelope_dim > 0 ? config.num_codebooks : 0)) {
+    reader.fail("noise.envelope_codebook", std::to_string(config.envelope_codebook),
+                "-1, or with envelope_dim less than quantizer.num_codebooks, " + std::to_string(config.num_codebooks));
   }
   reader.finish();
   return config;
@@ -145,10 +154,13 @@ json to_json(const ModelConfig& config) {
                    {"num_codebooks", config.num_codebooks},
                    {"codebook_size", config.codebook_size},
                    {"code_dim", config.code_dim}}}};
-  if (config.noise)
+  if (config.code_costs) object["quantizer"]["code_costs"] = true;
+  if (config.noise) {
     object["noise"] = {{"begin_bin", config.noise_begin_bin},
                        {"envelope_dim", config.envelope_dim},
                        {"stack", stack_json(*config.noise)}};
+    if (config.envelope_codebook >= 0) object["noise"]["envelope_codebook"] = config.envelope_codebook;
+  }
   return object;
 }
 

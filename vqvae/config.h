@@ -57,11 +57,17 @@ struct ModelConfig {
   // Whether latents also tell of the levels in the bands of noise by a linear path (masks with residual codes only), and
   // how many of their code_dim dimensions are set to it before training; 0 = no such path, else below code_dim.
   int envelope_dim = 0;
+  // The one codebook whose entries hold the envelope's dimensions and nothing else, while those of the others hold the rest;
+  // -1 = every codebook holds all. Training keeps it so.
+  int envelope_codebook = -1;
 
   QuantizerKind quantizer_kind = QuantizerKind::kResidual;
   int num_codebooks = 8;     // H, 1..32
   int codebook_size = 1024;  // m, 2..65536
   int code_dim = 64;         // residual: latent dimension; gumbel: dimension of each codebook's entries; 1..1024
+  // Residual: entries have costs beside their distances, so that the encoder prefers those that are cheap to code
+  // (entropy-constrained vector quantization, Chou, Lookabaugh and Gray 1989). Decoders need not know them.
+  bool code_costs = false;
 
   int num_sources() const { return static_cast<int>(sources.size()); }
   int num_bands() const { return num_fine_bins + (hop_samples - num_fine_bins) / coarse_bins; }

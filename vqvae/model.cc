@@ -1,5 +1,6 @@
 #include "vqvae/model.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -8,6 +9,41 @@
 #include "runtime/safetensors.h"
 
 namespace vqcodec::vqvae {
+
+ModelConfig config_of(const runtime::Safetensors& file) {
+  file.check_format(kFormatName);
+  try {
+    return parse_model_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ExitCode::kModel, file.name() + ": config is not JSON: " + error.what());
+  }
+}
+
+std::vector<float> read_codebooks(runtime::Safetensors& file, const ModelConfig& config) {
+  const int64_t num_sources = config.num_sources(), num_codebooks = config.num_codebooks, size = config.codebook_size;
+  if (config.envelope_codebook < 0) {
+    return file.floats("codebooks", {num_sources, num_codebooks, size, config.code_dim});
+  }
+  const int64_t envelope_dim = config.envelope_dim, own = config.code_dim - envelope_dim;
+  const std::vector<float> others = file.floats("codebooks", {num_sources, num_codebooks - 1, size, own});
+  const std::vector<float> envelope = file.floats("envelope_entries", {num_sources, size, envelope_dim});
+  std::vector<float> all(static_cast<size_t>(num_sources * num_codebooks * size * config.code_dim));
+  float* to = all.data();
+  const float *next = others.data(), *next_envelope = envelope.data();
+  for (int64_t table = 0; table < num_sources * num_codebooks; ++table) {
+    const bool is_envelope = table % num_codebooks == config.envelope_codebook;
+    for (int64_t entry = 0; entry < size; ++entry, to += config.code_dim) {
+      if (is_envelope) {
+        std::copy_n(next_envelope, envelope_dim, to + own);
+        next_envelope += envelope_dim;
+      } else {
+        std::copy_n(next, own, to);
+        next += own;
+      }
+    }
+  }
+  return all;
+}
 
 std::shared_ptr<const Model> Model::load(const std::string& path) {
   if (!std::filesystem::exists(path)) {
@@ -20,12 +56,7 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   std::shared_ptr<Model> model(new Model);
   model->id_ = file.sha256();
   model->metadata_ = file.metadata();
-  file.check_format(kFormatName);
-  try {
-    model->config_ = parse_model_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ExitCode::kModel, file.name() + ": config is not JSON: " + error.what());
-  }
+  model->config_ = config_of(file);
   const ModelConfig& config = model->config_;
   const int num_sources = config.num_sources();
   const int64_t size = 2 * config.hop_samples, dim = config.code_dim, out = config.quantizer_out();
@@ -47,8 +78,9 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   }
   const std::vector<float> synthesis_basis = file.floats("synthesis_basis", {num_sources, size, out});
   const int64_t num_codebooks = config.num_codebooks, entries = config.codebook_size * dim;
-  const std::vector<float> codebooks =
-      file.floats("codebooks", {num_sources, num_codebooks, config.codebook_size, dim});
+  const std::vector<float> codebooks = read_codebooks(file, config);
+  std::vector<float> code_costs;
+  if (config.code_costs) code_costs = file.floats("code_costs", {num_sources, num_codebooks, config.codebook_size});
   const auto part = [](const std::vector<float>& all, int64_t index, int64_t length) {
     return std::span<const float>(all).subspan(static_cast<size_t>(index * length), static_cast<size_t>(length));
   };
@@ -75,7 +107,10 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
     for (int64_t h = 0; h < num_codebooks; ++h) {
       const auto table = part(codebooks, s * num_codebooks + h, entries);
       weights.entries.emplace_back(table.begin(), table.end());
-      if (residual) weights.codebooks.emplace_back(config.codebook_size, dim, table);
+      if (!residual) continue;
+      std::span<const float> costs;
+      if (!code_costs.empty()) costs = part(code_costs, s * num_codebooks + h, config.codebook_size);
+      weights.codebooks.emplace_back(config.codebook_size, dim, table, costs);
     }
     model->sources_.push_back(std::move(weights));
   }

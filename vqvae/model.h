@@ -16,6 +16,15 @@
 
 namespace vqcodec::vqvae {
 
+// Of a model's file. Throws Error(kModel) when it is no model that this version reads, Error(kBadFile) when a value of the
+// config is not allowed.
+ModelConfig config_of(const runtime::Safetensors& file);
+
+// The tensor "codebooks" of a model's file as [S, H, m, D]. With envelope_codebook it holds the other codebooks without the
+// envelope's dimensions, [S, H - 1, m, D - E], and "envelope_entries", [S, m, E], the rest of what is not zero.
+// Throws Error(kModel) as Safetensors::floats.
+std::vector<float> read_codebooks(runtime::Safetensors& file, const ModelConfig& config);
+
 class Model {
  public:
   // Throws Error(kModel) when the file is missing or is not a model that this version reads.

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "vqvae/train/autocast.h"
+
 namespace vqcodec::prior::train {
 
 namespace F = torch::nn::functional;
@@ -116,13 +118,14 @@ void NetworkImpl::run(int s, const Tensor& codes, const std::vector<ContextCodes
   if (dropout > 0) x = torch::dropout(x, dropout, is_training());
   const Tensor cos = cos_.narrow(0, 0, frames), sin = sin_.narrow(0, 0, frames);
   const Tensor mask = mask_.narrow(0, 0, frames).narrow(1, 0, frames);
+  const vqvae::train::AutocastRegion region(autocast && is_training(), codes.device());
   for (const auto& layer : *layers) x = layer->as<Layer>()->forward(x, cos, sin, mask, dropout);
   const Tensor z = norm(x);
   Tensor sum = torch::zeros({batch, frames, dim}, x.options());
   for (int64_t h = 0; h < kept; ++h) {
     const auto at = static_cast<size_t>(h);
     const Tensor query = code_fc2[at](F::gelu(code_fc1[at](torch::cat({z, sum}, -1))));
-    visit(h, torch::matmul(query, embedding[s][h].t()) + code_bias[s][h]);
+    visit(h, torch::matmul(query, embedding[s][h].t()).to(torch::kFloat32) + code_bias[s][h]);
     sum = sum + entries[at];
   }
 }

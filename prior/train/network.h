@@ -43,6 +43,7 @@ struct NetworkImpl : torch::nn::Module {
   Tensor code_bias;        // [S, H, K]
   Tensor start, source;    // [S, width]
   Tensor quality;          // [H, width]
+  bool autocast = false;   // in training, products in bfloat16
   Tensor context_present;  // [S, width]
   torch::nn::Linear input{nullptr};
   std::vector<Tensor> context_weights;  // [lookahead] of [S, width, D]

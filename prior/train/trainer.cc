@@ -109,6 +109,7 @@ struct Trainer::State {
     const Config config = config_for(recipe, info);
     torch::manual_seed(recipe.training.seed);
     network = Network(config);
+    network->autocast = options.precision == vqvae::train::Precision::kBfloat16;
     begin_with_codes();
     network->to(device);
     std::vector<Tensor> matrices, others;
@@ -130,8 +131,8 @@ struct Trainer::State {
 
   const TrainConfig& config() const { return recipe.training; }
 
-  // Before the first step the bias predicts each code by how often it comes, and the tables have the VQ-VAE's entries, so
-  // that codes that sound alike are alike.
+  // Before the first step the bias predicts each code by how often it comes, and the tables have the VQ-VAE's entries, or as
+  // much of them as fits in fewer dimensions, so that codes that sound alike are alike.
   void begin_with_codes() {
     torch::NoGradGuard no_grad;
     const Config& sizes = network->config;
@@ -154,12 +155,20 @@ struct Trainer::State {
       throw Error(ExitCode::kModel,
                   "the model is " + runtime::to_hex(options.model->id()) + ", but the codes are of " + info.model_id);
     }
-    if (model.code_dim != sizes.embedding_dim) return;
+    if (model.code_dim < sizes.embedding_dim) return;
     for (int s = 0; s < sizes.num_sources(); ++s) {
-      for (int h = 0; h < sizes.num_codebooks; ++h) {
-        std::vector<float> entries = options.model->source(static_cast<size_t>(s)).entries[static_cast<size_t>(h)];
-        network->embedding[s][h].copy_(torch::tensor(entries).view({sizes.codebook_size, sizes.embedding_dim}));
+      std::vector<Tensor> tables;
+      for (const std::vector<float>& entries : options.model->source(static_cast<size_t>(s)).entries) {
+        tables.push_back(torch::tensor(entries).view({sizes.codebook_size, model.code_dim}));
       }
+      Tensor entries = torch::stack(tables);  // [H, K, code_dim]
+      if (model.code_dim > sizes.embedding_dim) {
+        const Tensor rows = entries.flatten(0, 1);
+        const Tensor directions = std::get<1>(torch::linalg_eigh(torch::mm(rows.t(), rows)));  // least variance first
+        const int64_t dim = sizes.embedding_dim;
+        entries = torch::matmul(entries, directions.narrow(1, model.code_dim - dim, dim));
+      }
+      network->embedding[s].copy_(entries);
     }
     // The first codebook's entries get length 2 on average.
     network->embedding.mul_(2 / network->embedding.select(1, 0).square().sum(-1).mean().sqrt());

@@ -20,7 +20,7 @@ struct WeightedCodes {
 };
 
 struct TrainOptions : vqvae::train::RunOptions {
-  // The codes' VQ-VAE, whose entries the tables begin with, if they fit.
+  // The codes' VQ-VAE, whose entries the tables begin with, if embedding_dim is at most its code_dim.
   std::shared_ptr<const vqvae::Model> model{};
 };
 

@@ -75,6 +75,22 @@ TEST_P(NearestOnPath, IsNearestInDouble) {
   }
 }
 
+TEST_P(NearestOnPath, CostsAreAddedToHalfTheSquaredDistance) {
+  ThreadPool pool(1);
+  const std::vector<float> entries = {0.0f, 1.0f, 2.0f};
+  // At 1 the middle entry is nearest, and the others are half a squared distance of 0.5 away.
+  const std::vector<float> x = {1.0f, 0.0f, 2.0f};
+  std::vector<uint16_t> index(3, 9);
+  const auto with_costs = [&](const std::vector<float>& costs) {
+    Codebook(3, 1, entries, costs).nearest(x.data(), 1, 3, index.data(), 1, pool);
+    return index;
+  };
+  EXPECT_EQ(with_costs({5, 5, 5}), (std::vector<uint16_t>{1, 0, 2}));
+  EXPECT_EQ(with_costs({0, 0.49f, 0}), (std::vector<uint16_t>{1, 0, 2}));
+  EXPECT_EQ(with_costs({0.1f, 0.61f, 0}), (std::vector<uint16_t>{2, 0, 2}));
+  EXPECT_EQ(with_costs({0, 9, 9}), (std::vector<uint16_t>{0, 0, 0}));
+}
+
 TEST_P(NearestOnPath, OfEqualsTheLowestIsTaken) {
   ThreadPool pool(1);
   for (int64_t size : kAwkwardSizes) {
@@ -178,6 +194,7 @@ TEST(Codebook, SizesThatDoNotFitAreRefused) {
   EXPECT_ERROR(Codebook(0, 2, {}), ExitCode::kInternal, HasSubstr("0 entries"));
   EXPECT_ERROR(Codebook(65537, 1, six), ExitCode::kInternal, HasSubstr("65537 entries"));
   EXPECT_ERROR(Codebook(1, 0, {}), ExitCode::kInternal, HasSubstr("dimension 0"));
+  EXPECT_ERROR(Codebook(3, 2, six, {six.data(), 2}), ExitCode::kInternal, HasSubstr("3 entries given 2 costs"));
 }
 
 }  // namespace

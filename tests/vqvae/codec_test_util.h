@@ -99,12 +99,17 @@ struct KindOfModel {
   QuantizerKind quantizer;
   bool noise = false;
   int envelope_dim = 0;
+  bool costs = false;  // and a codebook for the envelope alone
   ModelConfig config() const {
     ModelConfig config = tiny_config_of(encoder, quantizer);
     if (noise) {
       config.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 5, .dilations = {1, 2}};
       config.noise_begin_bin = 20;
       config.envelope_dim = envelope_dim;
+    }
+    if (costs) {
+      config.envelope_codebook = 1;
+      config.code_costs = true;
     }
     return config;
   }
@@ -116,6 +121,7 @@ inline constexpr KindOfModel kKinds[] = {
     {"DirectGumbel", EncoderKind::kDirect, QuantizerKind::kGumbel},
     {"MasksResidualNoise", EncoderKind::kMasks, QuantizerKind::kResidual, true},
     {"MasksResidualEnvelope", EncoderKind::kMasks, QuantizerKind::kResidual, true, 3},
+    {"MasksResidualCosts", EncoderKind::kMasks, QuantizerKind::kResidual, true, 3, true},
 };
 
 }  // namespace vqcodec::vqvae

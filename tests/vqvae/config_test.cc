@@ -71,6 +71,31 @@ TEST(ModelConfig, LevelsInLatentsAreForResidualCodesOfMasks) {
   EXPECT_THAT(error_with({{"encoder", {{"kind", "direct"}}}}), HasSubstr("envelope_dim"));
   EXPECT_THAT(error_with({{"quantizer", {{"kind", "gumbel"}}}}), HasSubstr("envelope_dim"));
   EXPECT_THAT(error_with({{"quantizer", {{"code_dim", 8}}}}), HasSubstr("less than quantizer.code_dim, 8"));
+  // A codebook of their own is one of the codebooks.
+  const auto error_with_noise = [](int envelope_dim, int codebook) {
+    return error_of({{"model",
+                      {{"quantizer", {{"num_codebooks", 4}}},
+                       {"noise", {{"envelope_dim", envelope_dim}, {"envelope_codebook", codebook}}}}}});
+  };
+  EXPECT_EQ(error_with_noise(8, 3), "");
+  EXPECT_EQ(error_with_noise(8, -1), "");
+  EXPECT_THAT(error_with_noise(8, 4), HasSubstr("less than quantizer.num_codebooks, 4"));
+  EXPECT_THAT(error_with_noise(0, 0), HasSubstr("with envelope_dim"));
+}
+
+TEST(ModelConfig, CostsAreForResidualCodes) {
+  const json costs = {{"quantizer", {{"code_costs", true}}}};
+  EXPECT_EQ(error_of({{"model", costs}}), "");
+  const ModelConfig config = parse_model_config(costs, "test");
+  EXPECT_TRUE(config.code_costs);
+  EXPECT_EQ(parse_model_config(to_json(config), "test"), config);
+  EXPECT_FALSE(to_json(parse_model_config(json::object(), "test"))["quantizer"].contains("code_costs"));
+  EXPECT_THAT(error_of({{"model", {{"quantizer", {{"code_costs", true}, {"kind", "gumbel"}}}}}}),
+              HasSubstr("\"code_costs\" is true, expected false"));
+  for (const char* key : {"rate_weight", "envelope_rate_weight"}) {
+    EXPECT_EQ(error_of({{"model", costs}, {"training", {{key, 0.01}}}}), "");
+    EXPECT_THAT(error_of({{"training", {{key, 0.01}}}}), HasSubstr(key));
+  }
 }
 
 TEST(StackConfig, ContextIsTheSumOfHalfKernels) {
@@ -155,7 +180,9 @@ void visit_fields(const json& object, const json::json_pointer& path,
 }
 
 // What has no default must be there to be tried.
-const json kWithEverything = {{"model", {{"noise", {{"begin_bin", 32}, {"envelope_dim", 4}}}}}};
+const json kWithEverything = {{"model",
+                               {{"noise", {{"begin_bin", 32}, {"envelope_dim", 4}, {"envelope_codebook", 1}}},
+                                {"quantizer", {{"code_costs", true}}}}}};
 
 TEST(Recipe, EveryFieldIsCheckedAndNamed) {
   const json whole = to_json(parse_recipe(kWithEverything, "test", "test.json"));
@@ -211,7 +238,8 @@ TEST(Recipe, EveryFieldSurvivesWritingAndReading) {
     if (path.back() == "max_speed") changed[path] = 1.5;
     if (path.back() == "coarse_bins") changed[path] = 16;
     if (path.back() == "num_fine_bins") changed[path] = 512;
-    if (path.back() == "separation_steps" || changed == whole) return;
+    // What is left out where it is false is tested with code_costs.
+    if (path.back() == "separation_steps" || path.back() == "code_costs" || changed == whole) return;
     SCOPED_TRACE(path.to_string());
     EXPECT_EQ(to_json(parse_recipe(changed, "test", "test.json")), changed);
     ++num_changed;

@@ -281,7 +281,10 @@ TEST(Golden, CodesAndSamplesOfATinyModel) {
        "7167085ba824d80ee8d5a19d3220e114488e6902212a3a96996cb94db14bf549"},
       {"3e178a0383d8e16bc8c61ddc31eedd0538671a5ae85cb5ef4bcb9d3b80dd63e1",
        "87096a3b2877882953e1d894da71586a85db20ce9ed8caecc5f7a0651012d393"},
+      {"805cb0cc4c80be5042e7628520688df2a24840d79850c713f2b5fc5e5613abfd",
+       "354618ba873fa6ef68355991dd22f2be54782cd28ed2944cc327f109f803bc99"},
   };
+  static_assert(std::size(expected) == std::size(kKinds));
   runtime::ThreadPool pool(2);
   for (size_t i = 0; i < std::size(kKinds); ++i) {
     SCOPED_TRACE(kKinds[i].name);

@@ -1,6 +1,7 @@
 #include "vqvae/encoder.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <set>
 
@@ -9,6 +10,7 @@
 
 #include "runtime/cpu.h"
 #include "tests/base/expect_error.h"
+#include "tests/runtime/safetensors_parts.h"
 #include "tests/vqvae/codec_test_util.h"
 
 namespace vqcodec::vqvae {
@@ -169,6 +171,30 @@ TEST(Encoder, SilenceHasGainZeroAndCodesZero) {
   for (const auto& source : segments[0]) EXPECT_EQ(source.gain, 0);
   for (const auto& source : segments[1]) EXPECT_GT(source.gain, 0);
   for (const auto& source : segments[2]) EXPECT_EQ(source.gain, 0);
+}
+
+TEST(Encoder, EntriesThatCostMuchAreLeftAlone) {
+  runtime::ThreadPool pool(1);
+  const std::vector<float> song = synthetic_song(100 * 256);
+  const auto num_codes = [&](const std::shared_ptr<const Model>& model, size_t codebook) {
+    const std::vector<uint16_t> codes = codes_of(encode(model, song, {}, pool), 0);
+    std::set<uint16_t> found;
+    for (size_t i = codebook; i < codes.size(); i += 3) found.insert(codes[i]);
+    return found.size();
+  };
+  ModelConfig config = tiny_config();
+  EXPECT_GT(num_codes(load_model(config), 2), 8U);
+  config.code_costs = true;
+  runtime::SafetensorsWriter writer = make_model(config, 1);
+  runtime::SafetensorsParts parts(make_model(config, 1, /*half=*/false).bytes());
+  // In every codebook all entries but the first four cost more than any distance saves.
+  std::vector<float> costs(4 * 3 * 32, 10000.0F);
+  for (size_t i = 0; i < costs.size(); i += 32) std::fill_n(costs.begin() + static_cast<std::ptrdiff_t>(i), 4, 0.0F);
+  std::memcpy(parts.data.data() + parts.header["code_costs"]["data_offsets"][0].get<size_t>(), costs.data(),
+              costs.size() * sizeof(float));
+  const std::string bytes = parts.bytes();
+  const auto model = Model::from_file(runtime::Safetensors::open_memory(std::as_bytes(std::span(bytes)), "costs"));
+  for (size_t h = 0; h < 3; ++h) EXPECT_LE(num_codes(model, h), 4U) << "codebook " << h;
 }
 
 TEST(Encoder, GainFollowsTheLevel) {

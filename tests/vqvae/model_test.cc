@@ -141,6 +141,7 @@ TEST_F(ModelFile, EachFieldOfTheConfigMatters) {
       [](auto& c) { c.code_dim = 4; },
       [](auto& c) { c.encoder_kind = EncoderKind::kDirect; },
       [](auto& c) { c.quantizer_kind = QuantizerKind::kGumbel; },
+      [](auto& c) { c.code_costs = true; },
   };
   for (size_t i = 0; i < std::size(changes); ++i) {
     SCOPED_TRACE(i);

@@ -57,7 +57,12 @@ struct Pair {
       if (item.key() == "synthesis_basis") value.normal_(0, 0.2);
     }
     if (config.quantizer_kind == QuantizerKind::kResidual) {
-      for (int64_t h = 0; h < config.num_codebooks; ++h) network->codebooks.select(1, h).mul_(std::pow(0.7, h));
+      for (int64_t h = 0; h < config.num_codebooks; ++h) {
+        network->codebooks.select(1, h).mul_(std::pow(0.7, h));
+        if (const Tensor dims = network->dims_of_codebook(h); dims.defined())
+          network->codebooks.select(1, h).mul_(dims);
+      }
+      if (config.code_costs) network->code_costs.uniform_(0, 3);
     }
     network->eval();
     TempDir folder;
@@ -247,8 +252,9 @@ TEST_P(Whole, EncodersGiveTheSameCodesButForNearTies) {
         const Tensor entries = pair.network->codebooks[s][h].to(torch::kFloat64);
         if (ours != theirs) {
           ++num_different;
-          const Tensor score = residual ? (entries - rest).square().sum(1)
-                                        : -rest.narrow(0, h * config.codebook_size, config.codebook_size);
+          Tensor score = residual ? (entries - rest).square().sum(1)
+                                  : -rest.narrow(0, h * config.codebook_size, config.codebook_size);
+          if (config.code_costs) score = score + 2 * pair.network->code_costs[s][h];
           EXPECT_NEAR(score[ours].item<double>(), score[theirs].item<double>(), 1e-3)
               << "source " << s << " frame " << t << " codebook " << h << ": no near tie";
           if (residual) break;  // what follows is of another rest
@@ -527,22 +533,86 @@ TEST_F(Quantizers, CodebooksFollowTheirLatentsAndDeadEntriesRestart) {
   EXPECT_TRUE(torch::equal(pair.network->codebooks, before));
 }
 
+TEST_F(Quantizers, TheEnvelopeKeepsToItsOwnCodebook) {
+  torch::NoGradGuard no_grad;
+  const ModelConfig config = kKinds[6].config();
+  ASSERT_EQ(config.envelope_codebook, 1);
+  Pair pair(config);
+  QuantizeOptions options;
+  options.update_codebooks = true;
+  options.dead_entry_share = 0.5;  // restarts, too
+  for (int i = 0; i < 5; ++i) pair.network->quantize(torch::randn({2, 4, 50, 8}), options);
+  for (int64_t h = 0; h < 3; ++h) {
+    const Tensor spectrum = pair.network->codebooks.select(1, h).narrow(2, 0, 5);
+    const Tensor envelope = pair.network->codebooks.select(1, h).narrow(2, 5, 3);
+    EXPECT_EQ(spectrum.abs().max().item<double>() > 0, h != 1) << "codebook " << h;
+    EXPECT_EQ(envelope.abs().max().item<double>() > 0, h == 1) << "codebook " << h;
+  }
+}
+
+TEST_F(Quantizers, CostsMakeCodesThatAreCheaperToTell) {
+  torch::NoGradGuard no_grad;
+  const ModelConfig config = kKinds[6].config();
+  // Of each source, entropy of the codes of all codebooks in bits, and energy left.
+  const auto run = [&](double weight, double envelope_weight) {
+    Pair pair(config);
+    pair.network->code_costs.zero_();
+    torch::manual_seed(3);
+    QuantizeOptions options;
+    options.update_codebooks = true;
+    options.decay = 0.9;
+    options.dead_entry_share = 0;
+    options.rate_weight = weight;
+    options.envelope_rate_weight = envelope_weight;
+    Tensor latents;
+    for (int i = 0; i < 60; ++i) {
+      // Frames are loud or quiet, as music's are.
+      latents = torch::randn({2, 4, 400, 8}) * torch::where(torch::rand({2, 4, 400, 1}) < 0.5, 0.2, 2.0);
+      pair.network->quantize(latents, options);
+    }
+    const Quantized quantized = pair.network->quantize(latents, {});
+    double bits[2] = {0, 0};  // of the envelope's codebook, of the others
+    for (int64_t h = 0; h < 3; ++h) {
+      const Tensor counts = torch::bincount(quantized.codes.select(1, 0).select(2, h).flatten(), {}, 32);
+      const Tensor p = counts / counts.sum().to(torch::kFloat32);
+      bits[h == 1 ? 0 : 1] -= (p * torch::log2(p + 1e-9)).sum().item<double>();
+    }
+    return std::tuple{bits[0], bits[1], (latents - quantized.values).square().mean().item<double>()};
+  };
+  const auto [plain_envelope, plain_bits, plain_rest] = run(0, 0);
+  const auto [other_envelope, cheap_bits, cheap_rest] = run(0.1, 0);
+  EXPECT_LT(cheap_bits, 0.9 * plain_bits);
+  EXPECT_NEAR(other_envelope, plain_envelope, 0.1);
+  EXPECT_LT(cheap_rest, 1.25 * plain_rest);
+  EXPECT_LT(std::get<0>(run(0, 0.3)), plain_envelope - 0.3);
+}
+
 TEST_F(Quantizers, ExportPutsTheMostUsedEntriesFirst) {
   torch::NoGradGuard no_grad;
-  Pair pair(tiny_config());
-  const Tensor before = pair.network->codebooks.clone();
-  pair.network->code_counts.copy_(torch::arange(32).expand({4, 3, 32}));
-  TempDir folder;
-  ExportOptions options;
-  options.half = false;
-  export_network(*pair.network, "sorted", "{}", folder / "m.safetensors", options);
-  const auto model = Model::load(folder / "m.safetensors");
-  EXPECT_EQ(model->metadata().at("name"), "sorted");
-  for (size_t s = 0; s < 4; ++s) {
-    for (size_t h = 0; h < 3; ++h) {
-      const Tensor expected = before[static_cast<int64_t>(s)][static_cast<int64_t>(h)].flip(0).contiguous();
+  for (const KindOfModel& kind : {kKinds[0], kKinds[6]}) {
+    SCOPED_TRACE(kind.name);
+    Pair pair(kind.config());
+    const Tensor before = pair.network->codebooks.clone();
+    const Tensor costs = pair.network->code_costs.defined() ? pair.network->code_costs.clone() : Tensor();
+    pair.network->code_counts.copy_(torch::arange(32).expand({4, 3, 32}));
+    TempDir folder;
+    ExportOptions options;
+    options.half = false;
+    export_network(*pair.network, "sorted", "{}", folder / "m.safetensors", options);
+    const auto model = Model::load(folder / "m.safetensors");
+    EXPECT_EQ(model->metadata().at("name"), "sorted");
+    for (size_t s = 0; s < 4; ++s) {
+      for (size_t h = 0; h < 3; ++h) {
+        const Tensor expected = before[static_cast<int64_t>(s)][static_cast<int64_t>(h)].flip(0).contiguous();
+        const auto span = values_of(expected);
+        EXPECT_EQ(model->source(s).entries[h], std::vector<float>(span.begin(), span.end()));
+      }
+    }
+    if (costs.defined()) {
+      auto file = runtime::Safetensors::open(folder / "m.safetensors");
+      const Tensor expected = costs.flip(2).contiguous();
       const auto span = values_of(expected);
-      EXPECT_EQ(model->source(s).entries[h], std::vector<float>(span.begin(), span.end()));
+      EXPECT_EQ(file.floats("code_costs", {4, 3, 32}), std::vector<float>(span.begin(), span.end()));
     }
   }
 }

@@ -129,7 +129,15 @@ runtime::SafetensorsWriter make_model(const ModelConfig& config, uint64_t seed, 
       if (residual) scale *= 0.7F;
     }
   }
-  builder.add("codebooks", {num_sources, config.num_codebooks, config.codebook_size, dim}, codebooks);
+  if (config.envelope_codebook < 0) {
+    builder.add("codebooks", {num_sources, config.num_codebooks, config.codebook_size, dim}, codebooks);
+  } else {
+    const int64_t size_of_tables = config.codebook_size, envelope = config.envelope_dim;
+    builder.add("codebooks", {num_sources, config.num_codebooks - 1, size_of_tables, dim - envelope}, 1);
+    builder.add("envelope_entries", {num_sources, size_of_tables, envelope}, 2);
+  }
+  if (config.code_costs)
+    builder.add("code_costs", {num_sources, config.num_codebooks, config.codebook_size}, 0.5F, 0.5F);
   return builder.writer();
 }
 

@@ -5,12 +5,14 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <map>
 #include <numeric>
+#include <set>
 #include <sstream>
 
 #include <gmock/gmock.h>
@@ -21,6 +23,7 @@
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
+#include "vqvae/model.h"
 #include "vqvae/train/equalizer.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
@@ -92,6 +95,9 @@ Recipe small_recipe(const KindOfModel& kind) {
   if (!kind.noise) return recipe;
   recipe.model.noise = kind.config().noise;
   recipe.model.envelope_dim = kind.envelope_dim;
+  recipe.model.envelope_codebook = kind.config().envelope_codebook;
+  recipe.model.code_costs = kind.costs;
+  recipe.training.rate_weight = recipe.training.envelope_rate_weight = kind.costs ? 0.01 : 0;
   recipe.training.joint_steps -= 2;
   recipe.training.noise_steps = 2;
   recipe.training.loss.envelope = 0.1;
@@ -442,6 +448,107 @@ TEST_F(TrainerTest, NoiseIsLearnedAloneFromAModel) {
   EXPECT_ERROR(Trainer(other, training_, validation_, from_model), ExitCode::kModel, HasSubstr("synthesis"));
   from_model.init_model = folder_ / "none.safetensors";
   EXPECT_ERROR(Trainer(noisy, training_, validation_, from_model), ExitCode::kModel, HasSubstr("none.safetensors"));
+}
+
+TEST_F(TrainerTest, AModelGrowsByCodebooksAndAnEnvelope) {
+  const Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  make(recipe, "first")->run();
+  export_bytes("first");
+  std::filesystem::rename(folder_ / "export.safetensors", folder_ / "first.safetensors");
+  auto first = runtime::Safetensors::open(folder_ / "first.safetensors");
+  const std::vector<float> first_entries = first.floats("codebooks", {2, 3, 32, 8});
+
+  // The file's three codebooks, the envelope's between the first and the second, one more at the end. Nothing moves in one
+  // step at a rate of 0 with averages that hardly move.
+  Recipe larger = recipe;
+  larger.model.noise = StackConfig{.width = 16, .expansion = 2, .kernel_frames = 3, .dilations = {1}};
+  larger.model.noise_begin_bin = 20;
+  larger.model.envelope_dim = 3;
+  larger.model.envelope_codebook = 1;
+  larger.model.code_costs = true;
+  larger.model.code_dim = 11;
+  larger.model.num_codebooks = 5;
+  larger.training.separation_steps = larger.training.unquantized_steps = 0;
+  larger.training.learning_rate = 0;
+  larger.training.dead_entry_share = 0;
+  larger.training.codebook_decay = 0.999999;
+  larger.training.loss.envelope = 0.1;
+  TrainOptions grown_options = options("grown");
+  grown_options.init_model = folder_ / "first.safetensors";
+  Trainer grown(larger, training_, validation_, grown_options);
+  grown.step();
+  grown.save_checkpoint();
+  export_bytes("grown");
+  auto file = runtime::Safetensors::open(folder_ / "export.safetensors");
+  for (const std::string name : {"encoder.head.weight", "synthesis.head.weight", "analysis.in_layer.weight"}) {
+    EXPECT_EQ(file.floats(name, file.shape(name)), first.floats(name, first.shape(name))) << name;
+  }
+  const std::vector<float> all = read_codebooks(file, larger.model);
+  const auto entries_of = [](const std::vector<float>& tables, int64_t num_codebooks, int64_t dim, int64_t s,
+                             int64_t h) {
+    std::vector<std::vector<float>> entries;
+    for (int64_t j = 0; j < 32; ++j) {
+      const auto at = tables.begin() + ((s * num_codebooks + h) * 32 + j) * dim;
+      entries.emplace_back(at, at + dim);
+      entries.back().resize(11, 0);
+    }
+    std::ranges::sort(entries);  // exports put them in order of use
+    return entries;
+  };
+  const int64_t place[] = {0, 2, 3};
+  for (int64_t s = 0; s < 2; ++s) {
+    for (int64_t h = 0; h < 3; ++h) {
+      const auto expected = entries_of(first_entries, 3, 8, s, h), found = entries_of(all, 5, 11, s, place[h]);
+      for (size_t j = 0; j < 32; ++j) EXPECT_THAT(found[j], testing::Pointwise(testing::FloatNear(1e-3F), expected[j]));
+    }
+    // New ones are fitted.
+    for (const int64_t h : {1, 4}) {
+      const auto entries = entries_of(all, 5, 11, s, h);
+      EXPECT_GT(std::set(entries.begin(), entries.end()).size(), 8U) << "source " << s << " codebook " << h;
+    }
+  }
+  // It grows again, and the envelope stays as it is.
+  Recipe largest = larger;
+  largest.model.num_codebooks = 6;
+  std::filesystem::rename(folder_ / "export.safetensors", folder_ / "second.safetensors");
+  grown_options = options("again");
+  grown_options.init_model = folder_ / "second.safetensors";
+  Trainer again(largest, training_, validation_, grown_options);
+  again.step();
+  again.save_checkpoint();
+  export_bytes("again");
+  auto third = runtime::Safetensors::open(folder_ / "export.safetensors");
+  for (const std::string name : {"envelope_basis", "noise_bias", "synthesis_basis"}) {
+    EXPECT_EQ(third.floats(name, third.shape(name)), file.floats(name, file.shape(name))) << name;
+  }
+  // Fewer codebooks, or another width, is another network.
+  for (int wrong = 0; wrong < 2; ++wrong) {
+    Recipe other = larger;
+    (wrong == 0 ? other.model.num_codebooks : other.model.synthesis.width) -= wrong == 0 ? 3 : 8;
+    grown_options.out_folder = folder_ / ("other" + std::to_string(wrong));
+    EXPECT_ERROR(Trainer(other, training_, validation_, grown_options), ExitCode::kModel,
+                 HasSubstr(wrong == 0 ? "has 5 codebooks" : "expected F32"));
+  }
+}
+
+TEST_F(TrainerTest, ASeparatorAtRateZeroStaysAsItIs) {
+  Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  recipe.training.separator_learning_rate_ratio = 0;
+  const auto head_after = [&](int64_t steps, const std::string& folder) {
+    const auto trainer = make(recipe, folder);
+    while (trainer->current_step() < steps) trainer->step();
+    trainer->save_checkpoint();
+    export_bytes(folder);
+    auto file = runtime::Safetensors::open(folder_ / "export.safetensors");
+    std::pair<std::vector<float>, std::vector<float>> result;
+    result.first = file.floats("encoder.head.weight", file.shape("encoder.head.weight"));
+    result.second = file.floats("synthesis.head.weight", file.shape("synthesis.head.weight"));
+    return result;
+  };
+  const auto [separator, synthesis] = head_after(recipe.training.separation_steps, "separated");
+  const auto [later_separator, later_synthesis] = head_after(10, "whole");
+  EXPECT_EQ(separator, later_separator);
+  EXPECT_NE(synthesis, later_synthesis);
 }
 
 TEST_F(TrainerTest, NoiseTermsCountLevelsAndWhatTheyCost) {

@@ -15,6 +15,8 @@ void sort_codebooks(NetworkImpl& network) {
     for (int64_t h = 0; h < network.codebooks.size(1); ++h) {
       const Tensor order = torch::argsort(network.code_counts[s][h], /*stable=*/true, 0, /*descending=*/true);
       network.codebooks[s][h].copy_(network.codebooks[s][h].index_select(0, order));
+      if (!network.code_costs.defined()) continue;
+      network.code_costs[s][h].copy_(network.code_costs[s][h].index_select(0, order));
     }
   }
 }
@@ -27,7 +29,19 @@ void export_network(NetworkImpl& network, const std::string& name, const std::st
   auto tensors = network.named_parameters().pairs();
   if (network.config.quantizer_kind == QuantizerKind::kResidual) {
     sort_codebooks(network);
-    tensors.emplace_back("codebooks", network.codebooks);
+    const ModelConfig& config = network.config;
+    if (config.envelope_codebook >= 0) {
+      const int64_t own = config.code_dim - config.envelope_dim, at = config.envelope_codebook;
+      const Tensor others = torch::cat({network.codebooks.narrow(1, 0, at),
+                                        network.codebooks.narrow(1, at + 1, config.num_codebooks - 1 - at)},
+                                       1);
+      tensors.emplace_back("codebooks", others.narrow(3, 0, own).contiguous());
+      tensors.emplace_back("envelope_entries",
+                           network.codebooks.select(1, at).narrow(2, own, config.envelope_dim).contiguous());
+    } else {
+      tensors.emplace_back("codebooks", network.codebooks);
+    }
+    if (network.code_costs.defined()) tensors.emplace_back("code_costs", network.code_costs);
   }
   write_model(
       model_path, tensors,

@@ -15,26 +15,42 @@ constexpr double kNearestLogit = 4;        // logits fall by this per mean squar
 constexpr double kRegressionRidge = 1e-3;  // share of the mean variance
 constexpr double kDecoderRidge = 0.2;      // share of an entry's mean count
 
-// Residual k-means of one source: entries of each codebook, from rows [R, D]. Returns [H, m, D] and counts [H, m].
-std::pair<Tensor, Tensor> fit_codebooks(Tensor rows, int num_codebooks, int size, int iterations) {
-  std::vector<Tensor> all_entries, all_counts;
-  for (int h = 0; h < num_codebooks; ++h) {
-    Tensor entries = rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
-    Tensor counts;
-    for (int i = 0; i < iterations; ++i) {
-      const Tensor index = nearest_entries(rows, entries).to(rows.device());
-      counts = torch::bincount(index, {}, size).to(torch::kFloat32);
-      const Tensor sums = torch::zeros_like(entries).index_add_(0, index, rows);
-      const Tensor fresh = rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
-      const Tensor empty = (counts < 0.5).unsqueeze(1);
-      // Empty entries go to random rows, except in the last round, whose counts must belong to the entries.
-      entries = torch::where(empty, i + 1 < iterations ? fresh : entries, sums / counts.unsqueeze(1).clamp_min(1));
+// Lloyd's iterations on rows [R, D]: entries [m, D] and how many rows are nearest to each [m].
+std::pair<Tensor, Tensor> k_means(const Tensor& rows, int size, int iterations) {
+  const auto random_rows = [&] {
+    return rows.index_select(0, torch::randint(rows.size(0), {size}, torch::kInt64).to(rows.device()));
+  };
+  Tensor entries = random_rows(), counts;
+  for (int i = 0; i < iterations; ++i) {
+    const Tensor index = nearest_entries(rows, entries).to(rows.device());
+    counts = torch::bincount(index, {}, size).to(torch::kFloat32);
+    const Tensor sums = torch::zeros_like(entries).index_add_(0, index, rows);
+    const Tensor fresh = random_rows();
+    const Tensor empty = (counts < 0.5).unsqueeze(1);
+    // Empty entries go to random rows, except in the last round, whose counts must belong to the entries.
+    entries = torch::where(empty, i + 1 < iterations ? fresh : entries, sums / counts.unsqueeze(1).clamp_min(1));
+  }
+  return {entries, counts};
+}
+
+// Residual k-means of one source: sets its codebooks but those that are kept, from rows [R, D]. Returns counts [H, m].
+Tensor fit_codebooks(NetworkImpl& network, int64_t source, Tensor rows, int iterations, const std::vector<bool>& kept) {
+  const ModelConfig& model = network.config;
+  std::vector<Tensor> all_counts;
+  for (int64_t h = 0; h < model.num_codebooks; ++h) {
+    Tensor entries = network.codebooks[source][h];
+    if (!kept.empty() && kept[static_cast<size_t>(h)]) {
+      all_counts.push_back(
+          torch::bincount(nearest_entries(rows, entries), {}, model.codebook_size).to(rows.device(), torch::kFloat32));
+    } else {
+      const Tensor dims = network.dims_of_codebook(h);
+      const auto [fitted, counts] = k_means(dims.defined() ? rows * dims : rows, model.codebook_size, iterations);
+      entries.copy_(fitted);
+      all_counts.push_back(counts);
     }
     rows = rows - entries.index_select(0, nearest_entries(rows, entries).to(rows.device()));
-    all_entries.push_back(entries);
-    all_counts.push_back(counts);
   }
-  return {torch::stack(all_entries), torch::stack(all_counts)};
+  return torch::stack(all_counts);
 }
 
 // The `count` eigenvectors of the greatest eigenvalues of a symmetric matrix [n, n], greatest first: [n, count].
@@ -51,21 +67,26 @@ Tensor some_rows(const Tensor& rows) {
 
 }  // namespace
 
-void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitInput& input) {
+void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitInput& input,
+                  const std::vector<bool>& kept) {
   torch::NoGradGuard no_grad;
   network.eval();
   const ModelConfig& model = network.config;
   const torch::Device device = network.codebooks.device();
   const bool masks = model.encoder_kind == EncoderKind::kMasks;
   const int64_t num_sources = model.num_sources(), size = 2 * model.hop_samples;
+  const bool spectrum = std::find(kept.begin(), kept.end(), true) == kept.end();
+  const bool levels_kept =
+      !kept.empty() && model.envelope_codebook >= 0 && kept[static_cast<size_t>(model.envelope_codebook)];
+  const int64_t envelope_dim = levels_kept ? 0 : model.envelope_dim;  // to set
   const auto inputs = [&](int64_t index) {
     const Spectra spectra = input.draw(index);
     return std::pair{spectra.sources, network.separate(spectra.mdct, spectra.mdst)};
   };
-  if (masks) {
+  if (masks && (spectrum || envelope_dim > 0)) {
     input.on_log("fitting the KLT of " + std::to_string(input.num_batches * training.batch_size) + " items");
     Tensor covariance = torch::zeros({num_sources, size, size}, torch::TensorOptions().device(device));
-    const int64_t num_levels = 2 * model.num_noise_bands(), envelope_dim = model.envelope_dim;
+    const int64_t num_levels = 2 * model.num_noise_bands();
     Tensor level_sums = torch::zeros({num_sources, num_levels}, covariance.options());
     Tensor level_products = torch::zeros({num_sources, num_levels, num_levels}, covariance.options());
     Tensor level_counts = torch::zeros({num_sources, 1}, covariance.options());
@@ -75,7 +96,7 @@ void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitIn
         const Tensor level = source.square().mean({2, 3, 4}, true).sqrt();
         const Tensor normal = swap_mid_side(torch::where(level > 1e-4, source / level, torch::zeros_like(source)));
         const Tensor rows = normal.transpose(0, 1).flatten(1, 2).flatten(-2);  // [S, B T, 2N]
-        covariance.baddbmm_(rows.transpose(1, 2), rows);
+        if (spectrum) covariance.baddbmm_(rows.transpose(1, 2), rows);
         if (envelope_dim == 0) continue;
         const Tensor sounds = (level > 1e-4).to(torch::kFloat32).squeeze(-1).squeeze(-1);  // [B, S, 1]
         const Tensor levels = (network.band_levels(normal) * sounds.unsqueeze(-1)).transpose(0, 1).flatten(1, 2);
@@ -84,13 +105,13 @@ void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitIn
         level_counts += sounds.sum(0) * static_cast<double>(normal.size(2));
       }
     }
-    network.analysis_basis.zero_();
-    network.synthesis_basis.zero_();
-    const int64_t dims = model.code_dim - envelope_dim;
+    const int64_t dims = model.code_dim - model.envelope_dim;
     for (int64_t s = 0; s < num_sources; ++s) {
-      const Tensor top = top_eigenvectors(covariance[s], dims);
-      network.analysis_basis[s].narrow(0, 0, dims).copy_(top.t());
-      network.synthesis_basis[s].narrow(1, 0, dims).copy_(top);
+      if (spectrum) {
+        const Tensor top = top_eigenvectors(covariance[s], dims);
+        network.analysis_basis[s].zero_().narrow(0, 0, dims).copy_(top.t());
+        network.synthesis_basis[s].zero_().narrow(1, 0, dims).copy_(top);
+      }
       if (envelope_dim == 0) continue;
       const Tensor count = level_counts[s].clamp_min(1), mean = level_sums[s] / count;
       const Tensor basis =
@@ -127,12 +148,10 @@ void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitIn
       throw Error(ExitCode::kBadFile,
                   "source " + model.sources[static_cast<size_t>(s)] + " is silent in all the items drawn for fitting");
     }
-    const auto [entries, counts] =
-        fit_codebooks(all, model.num_codebooks, model.codebook_size, training.kmeans_iterations);
+    const Tensor counts = fit_codebooks(network, s, all, training.kmeans_iterations, kept);
     const Tensor per_step = counts.clamp_min(0.1) * (rows_per_step / static_cast<double>(all.size(0)));
-    network.codebooks[s].copy_(entries);
     network.code_counts[s].copy_(per_step);
-    network.code_sums[s].copy_(entries * per_step.unsqueeze(-1));
+    network.code_sums[s].copy_(network.codebooks[s] * per_step.unsqueeze(-1));
   }
 }
 
@@ -198,7 +217,7 @@ void fit_gumbel(NetworkImpl& network, const TrainConfig& training, const FitInpu
   head_weight.zero_();
   for (int64_t group = 0; group < num_sources * num_codebooks; ++group) {
     const Tensor part = rows.narrow(1, group * dims, dims).contiguous();
-    const Tensor centroids = fit_codebooks(part, 1, static_cast<int>(size), training.kmeans_iterations).first[0];
+    const Tensor centroids = k_means(part, static_cast<int>(size), training.kmeans_iterations).first;
     const Tensor rest = part - centroids.index_select(0, nearest_entries(part, centroids).to(device));
     const double slope = kNearestLogit / (rest.square().sum(1).mean().item<double>() + 1e-9);
     head_weight.narrow(0, group * size, size).narrow(1, group * dims, dims).copy_(centroids * (2 * slope));

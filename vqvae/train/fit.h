@@ -23,8 +23,11 @@ struct FitInput {
 };
 
 // Residual quantizers. With masks the linear paths become the KLT of each source, of true sources and estimates alike;
-// the codebooks become residual k-means of the latents. Throws Error(kBadFile) when a source is silent in every batch.
-void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitInput& input);
+// the codebooks become residual k-means of the latents. Codebooks whose `kept` is true stay as they are, and with any of
+// them the spectrum's linear paths, with the envelope's own codebook the envelope's. `kept`: [H], or empty for none.
+// Throws Error(kBadFile) when a source is silent in every batch.
+void fit_residual(NetworkImpl& network, const TrainConfig& training, const FitInput& input,
+                  const std::vector<bool>& kept = {});
 
 // A direct encoder with a Gumbel quantizer, whose random codes would tell nothing of their input, so that the plain L1
 // losses would lead it to silence. The first layer gets, per source, the directions of the mixture's signed features that

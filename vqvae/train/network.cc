@@ -6,6 +6,7 @@
 #include "runtime/nearest.h"
 #include "runtime/thread_pool.h"
 #include "vqvae/noise.h"
+#include "vqvae/train/autocast.h"
 
 namespace vqcodec::vqvae::train {
 
@@ -17,28 +18,6 @@ namespace {
 constexpr double kLogFloor = 1e-8;  // power under which features are flat, see vqvae/encoder.cc
 constexpr double kCompressionFloor = 1e-4;
 constexpr double kFirstNoiseLog = -5;
-
-// Autocast to bfloat16 for the lifetime of the object.
-class AutocastRegion {
- public:
-  AutocastRegion(bool enabled, torch::Device device) : enabled_(enabled), type_(device.type()) {
-    if (!enabled_) return;
-    at::autocast::set_autocast_enabled(type_, true);
-    at::autocast::set_autocast_dtype(type_, at::kBFloat16);
-    at::autocast::increment_nesting();
-  }
-  ~AutocastRegion() {
-    if (!enabled_) return;
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(type_, false);
-  }
-  AutocastRegion(const AutocastRegion&) = delete;
-  AutocastRegion& operator=(const AutocastRegion&) = delete;
-
- private:
-  bool enabled_;
-  at::DeviceType type_;
-};
 
 runtime::ThreadPool& shared_pool() {
   static runtime::ThreadPool pool(torch::get_num_threads());
@@ -178,6 +157,10 @@ NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
     code_counts =
         register_buffer("code_counts", torch::ones({num_sources, config.num_codebooks, config.codebook_size}));
     code_sums = register_buffer("code_sums", entries.clone());
+    if (config.code_costs) {
+      code_costs = register_buffer("code_costs", torch::zeros_like(code_counts));
+      distortion = register_buffer("distortion", torch::zeros({num_sources, 2}));
+    }
   } else {
     codebooks = register_parameter("codebooks", entries);
   }
@@ -283,14 +266,19 @@ Analysis NetworkImpl::encode(const Tensor& mdct, const Tensor& mdst) {
   return result;
 }
 
-Tensor nearest_entries(const Tensor& x, const Tensor& codebook) {
+Tensor nearest_entries(const Tensor& x, const Tensor& codebook, const Tensor& costs) {
   torch::NoGradGuard no_grad;
   if (!x.is_cpu()) {
-    return torch::argmin(torch::addmm(codebook.square().sum(1) * 0.5, x, codebook.t(), 1, -1), 1);
+    Tensor bias = codebook.square().sum(1) * 0.5;
+    if (costs.defined()) bias = bias + costs;
+    return torch::argmin(torch::addmm(bias, x, codebook.t(), 1, -1), 1);
   }
   const Tensor rows = x.contiguous(), entries = codebook.contiguous();
   const auto size = static_cast<size_t>(entries.numel());
-  const runtime::Codebook table(entries.size(0), entries.size(1), {entries.data_ptr<float>(), size});
+  std::span<const float> cost_values;
+  const Tensor cost_row = costs.defined() ? costs.contiguous() : costs;
+  if (costs.defined()) cost_values = {cost_row.data_ptr<float>(), static_cast<size_t>(cost_row.numel())};
+  const runtime::Codebook table(entries.size(0), entries.size(1), {entries.data_ptr<float>(), size}, cost_values);
   std::vector<uint16_t> index(static_cast<size_t>(rows.size(0)));
   table.nearest(rows.data_ptr<float>(), rows.size(1), rows.size(0), index.data(), 1, shared_pool());
   Tensor result = torch::empty({rows.size(0)}, torch::kInt64);
@@ -301,6 +289,33 @@ Tensor nearest_entries(const Tensor& x, const Tensor& codebook) {
 Quantized NetworkImpl::quantize(const Tensor& latents, const QuantizeOptions& options) {
   return config.quantizer_kind == QuantizerKind::kResidual ? quantize_residual(latents, options)
                                                            : quantize_gumbel(latents, options);
+}
+
+Tensor NetworkImpl::dims_of_codebook(int64_t h) const {
+  if (config.envelope_codebook < 0) return {};
+  const bool envelope = h == config.envelope_codebook;
+  Tensor dims = torch::full({config.code_dim}, envelope ? 0.0 : 1.0, codebooks.options());
+  dims.narrow(0, config.code_dim - config.envelope_dim, config.envelope_dim).fill_(envelope ? 1.0 : 0.0);
+  return dims;
+}
+
+// rest: what all codebooks have left of the frames in which the source sounds, [R, D].
+void NetworkImpl::update_code_costs(int64_t source, const Tensor& rest, const QuantizeOptions& options) {
+  constexpr double kMaxBits = 16;
+  if (rest.size(0) == 0) return;
+  const int64_t own = config.envelope_codebook < 0 ? config.code_dim : config.code_dim - config.envelope_dim;
+  const Tensor energies = rest.square().mean(0);
+  distortion[source][0].mul_(options.decay).add_(energies.narrow(0, 0, own).sum(), 1 - options.decay);
+  distortion[source][1]
+      .mul_(options.decay)
+      .add_(energies.narrow(0, own, config.code_dim - own).sum(), 1 - options.decay);
+  const Tensor counts = code_counts[source];
+  const Tensor bits = -torch::log2(counts / counts.sum(1, true)).clamp_max(kMaxBits);
+  for (int64_t h = 0; h < config.num_codebooks; ++h) {
+    const bool envelope = h == config.envelope_codebook;
+    const double weight = envelope ? options.envelope_rate_weight : options.rate_weight;
+    code_costs[source][h].copy_(bits[h] * distortion[source][envelope ? 1 : 0] * (0.5 * weight));
+  }
 }
 
 Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOptions& options) {
@@ -323,7 +338,7 @@ Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOp
       std::vector<Tensor> source_codes;
       for (int64_t h = 0; h < config.num_codebooks; ++h) {
         Tensor entries = codebooks[s][h];
-        const Tensor index = nearest_entries(rest, entries);
+        const Tensor index = nearest_entries(rest, entries, code_costs.defined() ? code_costs[s][h] : Tensor());
         const Tensor chosen = entries.index_select(0, index);
         if (options.update_codebooks) {
           // Frames whose source is silent have latents of zero and would pull entries to it.
@@ -337,7 +352,8 @@ Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOp
           const Tensor mean_count = counts.mean().clamp_min(1e-6);
           counts.copy_(torch::where(dead, mean_count, counts));
           sums.copy_(torch::where(dead.unsqueeze(1), fresh * mean_count, sums));
-          entries.copy_(sums / counts.unsqueeze(1));
+          const Tensor dims = dims_of_codebook(h);
+          entries.copy_(sums / counts.unsqueeze(1) * (dims.defined() ? dims : torch::ones({}, sums.options())));
         }
         all = all + chosen;
         if (options.num_kept.defined()) {
@@ -346,6 +362,10 @@ Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOp
         }
         rest = rest - chosen;
         source_codes.push_back(index.view({batch, frames}));
+      }
+      if (options.update_codebooks && code_costs.defined()) {
+        const Tensor sounds = latents.detach().select(1, s).square().sum(-1).flatten() > 0;
+        update_code_costs(s, rest.index({sounds}), options);
       }
       all_values.push_back(all.view({batch, frames, -1}));
       kept_values.push_back((options.num_kept.defined() ? kept : all).view({batch, frames, -1}));

@@ -75,6 +75,7 @@ struct QuantizeOptions {
   double temperature = 1;
   double decay = 0.99;
   double dead_entry_share = 0.03;
+  double rate_weight = 0, envelope_rate_weight = 0;  // see TrainConfig
 };
 
 struct NetworkImpl : torch::nn::Module {
@@ -113,9 +114,16 @@ struct NetworkImpl : torch::nn::Module {
   Tensor envelope_basis, envelope_bias, noise_basis, noise_bias;
   Tensor codebooks;               // [S, H, m, D]; a buffer for residual, a parameter for gumbel
   Tensor code_counts, code_sums;  // moving averages [S, H, m], [S, H, m, D]; residual only
-  bool autocast = false;          // linear layers in bfloat16
+  // Only with config.code_costs: what entries cost in halved squared distance [S, H, m]; and a moving average of the energy
+  // that all codebooks leave of a latent, [S, 2], in the envelope's dimensions and in the others.
+  Tensor code_costs, distortion;
+  bool autocast = false;  // linear layers in bfloat16
+
+  // Which dimensions codebook h may hold, [D], ones and zeros; undefined = all.
+  Tensor dims_of_codebook(int64_t h) const;
 
  private:
+  void update_code_costs(int64_t source, const Tensor& rest, const QuantizeOptions& options);
   Quantized quantize_residual(const Tensor& latents, const QuantizeOptions& options);
   Quantized quantize_gumbel(const Tensor& logits, const QuantizeOptions& options);
 };
@@ -135,8 +143,8 @@ Tensor band_energies(const Tensor& x, const std::vector<int>& edges);
 // Left and right [..., 2, N] <-> mid and side, orthonormal (its own inverse).
 Tensor swap_mid_side(const Tensor& x);
 
-// Index of the nearest entry of `codebook` [m, D] for each row of x [R, D]: [R] int64. On CPU by the runtime, so that
-// training and use agree.
-Tensor nearest_entries(const Tensor& x, const Tensor& codebook);
+// Index of the entry of `codebook` [m, D] that is nearest, with costs [m] if defined as in runtime/nearest.h, for each row of
+// x [R, D]: [R] int64. On CPU by the runtime, so that training and use agree.
+Tensor nearest_entries(const Tensor& x, const Tensor& codebook, const Tensor& costs = {});
 
 }  // namespace vqcodec::vqvae::train

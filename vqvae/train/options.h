@@ -8,12 +8,15 @@
 
 namespace vqcodec::vqvae::train {
 
+enum class Precision { kFloat32, kBfloat16 };
+
 struct RunOptions {
   std::string out_folder{};
   bool use_cuda = false;
-  int num_threads = 0;                      // 0 = all cores
-  double max_minutes = 0;                   // stop with a checkpoint after this; 0 = no limit
-  const std::atomic<bool>* stop = nullptr;  // set from a signal handler: checkpoint and return
+  Precision precision = Precision::kFloat32;  // of products while training
+  int num_threads = 0;                        // 0 = all cores
+  double max_minutes = 0;                     // stop with a checkpoint after this; 0 = no limit
+  const std::atomic<bool>* stop = nullptr;    // set from a signal handler: checkpoint and return
   // Called with (step, all steps, line of text) every log_every steps and after each validation.
   std::function<void(int64_t, int64_t, const std::string&)> on_log{};
 

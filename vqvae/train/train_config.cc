@@ -54,6 +54,8 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   real("nested_dropout", t.nested_dropout, 0, 1);
   real("codebook_decay", t.codebook_decay, 0, 0.999999);
   real("dead_entry_share", t.dead_entry_share, 0, 1);
+  real("rate_weight", t.rate_weight, 0, 10);
+  real("envelope_rate_weight", t.envelope_rate_weight, 0, 10);
   real("temperature_start", t.temperature_start, 1e-3, 100);
   real("temperature_end", t.temperature_end, 1e-3, 100);
   integer("log_every", t.log_every, 1, 1000000);
@@ -127,6 +129,12 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
   }
   if (t.loss.envelope > 0 && !recipe.model.noise) {
     training.fail("loss.envelope", json(t.loss.envelope).dump(), "0 for a model without \"noise\"");
+  }
+  for (const auto& [key, weight] :
+       {std::pair{"rate_weight", t.rate_weight}, {"envelope_rate_weight", t.envelope_rate_weight}}) {
+    if (weight > 0 && !recipe.model.code_costs) {
+      training.fail(key, json(weight).dump(), "0 for a model without quantizer.code_costs");
+    }
   }
   const bool with_stft = t.loss.select_stft > 0 || t.loss.complement_stft > 0;
   if (with_stft && (t.crop_frames - 1) * recipe.model.hop_samples < kStftSize) {

@@ -40,23 +40,27 @@ struct TrainConfig {
   int64_t unquantized_steps = 0;
   int64_t joint_steps = 100000;
   int64_t noise_steps = 0;
-  int fit_items = 256;                       // items that KLT and k-means are fitted on, 1..100000
-  int kmeans_iterations = 8;                 // 1..100
-  double envelope_scale = 2.5;               // of levels in latents, in units of a coefficient's level a neper (8.7 dB)
-  double learning_rate = 1e-4;               // Adam, peak of the joint phase
-  double separation_learning_rate = 1e-3;    // Adam, peak of the separation phase
-  double noise_learning_rate = 1e-3;         // Adam, peak of the noise phase
+  int fit_items = 256;                     // items that KLT and k-means are fitted on, 1..100000
+  int kmeans_iterations = 8;               // 1..100
+  double envelope_scale = 2.5;             // of levels in latents, in units of a coefficient's level a neper (8.7 dB)
+  double learning_rate = 1e-4;             // Adam, peak of the joint phase
+  double separation_learning_rate = 1e-3;  // Adam, peak of the separation phase
+  double noise_learning_rate = 1e-3;       // Adam, peak of the noise phase
   // Of a drawn smooth curve over the spectrum of each source of each item: root mean square over frequencies; 0 = none.
   double equalizer_deviation_db = 0;
   double noise_cost = 10;                    // dB of spectral envelope that a dB of SDR is worth to the noise
   double basis_learning_rate_ratio = 0.02;   // of the linear paths, whose entries are small
-  double separator_learning_rate_ratio = 1;  // of the masks' network after its own phase
+  double separator_learning_rate_ratio = 1;  // of the masks' network after its own phase; 0 = it stays as it is
   double final_learning_rate_ratio = 1;      // learning rate at the end of a phase / peak (cosine); 1 = constant
   int warmup_steps = 0;                      // linear, at the start of each phase
   double gradient_clip = 1;                  // largest norm of the gradient; 0 = off
   double subset_probability = 0.5;           // of each source to be in S'
-  double nested_dropout = 0.5;     // probability that an item keeps only the first h codebooks, h uniform in 1..H
-  double codebook_decay = 0.99;    // moving average of codebook entries (residual)
+  double nested_dropout = 0.5;   // probability that an item keeps only the first h codebooks, h uniform in 1..H
+  double codebook_decay = 0.99;  // moving average of codebook entries (residual)
+  // With code_costs: an entry costs its bits (by its share of use) times this times the mean energy that all codebooks
+  // leave of a latent; of the envelope's codebook its own energy, in the envelope's dimensions.
+  double rate_weight = 0;
+  double envelope_rate_weight = 0;
   double dead_entry_share = 0.03;  // entries used less than this share of the mean are restarted (residual)
   double temperature_start = 1;    // Gumbel-softmax
   double temperature_end = 1;

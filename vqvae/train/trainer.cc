@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "runtime/safetensors.h"
+#include "vqvae/model.h"
 #include "vqvae/train/checkpoint.h"
 #include "vqvae/train/device_mixer.h"
 #include "vqvae/train/equalizer.h"
@@ -60,7 +61,8 @@ struct Trainer::State {
   std::unique_ptr<torch::optim::Adam> optimizer;
   std::unique_ptr<EventWriter> events;
   int64_t step = 0;
-  bool fitted = false;  // analysis and codebooks have been set from data
+  bool fitted = false;     // analysis and codebooks have been set from data
+  std::vector<bool> kept;  // codebooks [H] of the model that the run began with, when it had fewer; else empty
   std::future<Tensor> next_batch;
   int64_t next_batch_step = -1;
   // Since the last log line, each with the number of steps that had it.
@@ -281,8 +283,20 @@ struct Trainer::State {
   Tensor joint_loss(const Spectra& spectra, const LossWeights& weight) {
     const TrainConfig& t = training();
     Tensor loss;
-    const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
-    if (weight.separation > 0 && analysis.estimates.defined()) {
+    const bool masks = model().encoder_kind == EncoderKind::kMasks;
+    const bool separates = !masks || t.separator_learning_rate_ratio > 0;
+    Analysis analysis;
+    if (separates) {
+      analysis = network->encode(spectra.mdct, spectra.mdst);
+    } else {
+      Tensor estimates;
+      {
+        torch::NoGradGuard no_grad;
+        estimates = network->separate(spectra.mdct, spectra.mdst);
+      }
+      analysis = network->analyse(estimates);
+    }
+    if (weight.separation > 0 && masks && separates) {
       add_term(loss, "separation", weight.separation,
                normalised_error((analysis.estimates - spectra.sources) * error_weights(spectra), spectra.sources,
                                 spectra.mixture_energy, window_frames()));
@@ -291,7 +305,9 @@ struct Trainer::State {
                              .update_codebooks = true,
                              .temperature = temperature(),
                              .decay = t.codebook_decay,
-                             .dead_entry_share = t.dead_entry_share};
+                             .dead_entry_share = t.dead_entry_share,
+                             .rate_weight = t.rate_weight,
+                             .envelope_rate_weight = t.envelope_rate_weight};
     const int64_t batch = spectra.sources.size(0), num_sources = spectra.sources.size(1);
     auto [kept, subset] = draw_kept();
     quantize.num_kept = kept;
@@ -353,7 +369,7 @@ struct Trainer::State {
                          [&](const std::string& text) { log(text); }};
     torch::manual_seed(training().seed);
     if (model().quantizer_kind == QuantizerKind::kResidual) {
-      fit_residual(*network, training(), input);
+      fit_residual(*network, training(), input, kept);
     } else if (model().encoder_kind == EncoderKind::kDirect) {
       fit_gumbel(*network, training(), input);
     }
@@ -431,28 +447,80 @@ struct Trainer::State {
     return result;
   }
 
-  // Begins with the weights of a model, fitted as they are, or with those of its separator alone.
+  // A model that is like this one but for fewer codebooks or no envelope.
+  bool lacks_codebooks(const ModelConfig& from) const {
+    const bool alike = from.quantizer_kind == QuantizerKind::kResidual &&
+                       model().quantizer_kind == QuantizerKind::kResidual &&
+                       (from.envelope_dim == 0 || from.envelope_codebook == model().envelope_codebook) &&
+                       from.code_dim - from.envelope_dim == model().code_dim - model().envelope_dim;
+    return alike && (from.num_codebooks < model().num_codebooks || from.code_dim < model().code_dim) &&
+           from.num_codebooks <= model().num_codebooks && from.code_dim <= model().code_dim;
+  }
+
+  // Begins with the weights of a model, fitted as they are, or with those of its separator alone. The model may have no
+  // noise, no envelope or fewer codebooks: what it lacks is fitted before the first joint step.
   void load_model(const std::string& path, bool separator_only) {
     if (!fs::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such model");
     auto file = runtime::Safetensors::open(path);
     torch::NoGradGuard no_grad;
+    const ModelConfig from = config_of(file);
+    const bool grows = !separator_only && lacks_codebooks(from);
     const auto read = [&](const std::string& name, Tensor& target) {
-      const std::vector<float> values = file.floats(name, target.sizes().vec());
-      target.copy_(torch::tensor(values).view(target.sizes()));
+      auto shape = target.sizes().vec();
+      if (grows && file.contains(name) && file.shape(name).size() == shape.size()) {
+        for (size_t i = 0; i < shape.size(); ++i) {
+          const int64_t found = file.shape(name)[i];
+          const bool is_smaller = (shape[i] == model().code_dim && found == from.code_dim) ||
+                                  (name == "code_costs" && i == 1 && found == from.num_codebooks);
+          if (is_smaller) shape[i] = found;
+        }
+      }
+      const Tensor values = torch::tensor(file.floats(name, shape)).view(shape);
+      Tensor corner = target.zero_();
+      for (size_t i = 0; i < shape.size(); ++i) corner = corner.narrow(static_cast<int64_t>(i), 0, shape[i]);
+      corner.copy_(values);
     };
     for (auto& item : network->named_parameters()) {
       if (separator_only && !item.key().starts_with("encoder.")) continue;
-      if (item.key().starts_with("noise.") && !file.contains(item.key())) continue;
+      const bool of_noise = item.key().starts_with("noise") || item.key().starts_with("envelope");
+      if (of_noise && !file.contains(item.key())) continue;
       read(item.key(), item.value());
     }
     if (separator_only) return;
+    if (!grows && (from.num_codebooks != model().num_codebooks || from.codebook_size != model().codebook_size ||
+                   from.envelope_codebook != model().envelope_codebook)) {
+      throw Error(ExitCode::kModel,
+                  path + ": has " + std::to_string(from.num_codebooks) + " codebooks of " +
+                      std::to_string(from.codebook_size) + " entries, which do not fit the recipe's " +
+                      std::to_string(model().num_codebooks) + " of " + std::to_string(model().codebook_size));
+    }
     if (model().quantizer_kind == QuantizerKind::kResidual) {
-      read("codebooks", network->codebooks);
+      const Tensor codebooks =
+          torch::tensor(read_codebooks(file, from))
+              .view({model().num_sources(), from.num_codebooks, model().codebook_size, from.code_dim});
+      network->codebooks.zero_().narrow(1, 0, from.num_codebooks).narrow(3, 0, from.code_dim).copy_(codebooks);
+      if (network->code_costs.defined() && from.code_costs) read("code_costs", network->code_costs);
       network->code_counts.fill_(1);
       network->code_sums.copy_(network->codebooks);
     }
     file.check_all_used();
-    fitted = true;
+    fitted = !grows;
+    if (grows) make_room(from);
+  }
+
+  // The codebooks of a smaller model are the first ones; the envelope's gets its place.
+  void make_room(const ModelConfig& from) {
+    kept.assign(static_cast<size_t>(model().num_codebooks), false);
+    std::vector<int64_t> order;  // where each codebook comes from
+    int64_t next = 0;
+    for (int64_t h = 0; h < model().num_codebooks; ++h) {
+      const bool is_new = (h == model().envelope_codebook && from.envelope_codebook < 0) || next >= from.num_codebooks;
+      kept[static_cast<size_t>(h)] = !is_new;
+      order.push_back(is_new ? h : next++);
+    }
+    const Tensor index = torch::tensor(order).to(device);
+    network->codebooks.copy_(network->codebooks.index_select(1, index));
+    if (network->code_costs.defined()) network->code_costs.copy_(network->code_costs.index_select(1, index));
   }
 
   void save_checkpoint() {

@@ -14,14 +14,11 @@
 
 namespace vqcodec::vqvae::train {
 
-enum class Precision { kFloat32, kBfloat16 };
-
 // Where training items are mixed: from songs in the device's memory (vqvae/train/device_mixer.h), on the CPU, or kAuto: on
 // a CUDA device when the songs take at most half of its free memory, else on the CPU.
 enum class MixPlace { kAuto, kHost, kDevice };
 
 struct TrainOptions : RunOptions {
-  Precision precision = Precision::kFloat32;
   MixPlace mix = MixPlace::kAuto;
   std::string init_model{};      // model whose weights a new run begins with; "" = none
   std::string init_separator{};  // model whose masks it begins with, also instead of init_model's; "" = none
