@@ -1,5 +1,7 @@
 #include "vqvae/model.h"
 
+#include <cmath>
+#include <cstdlib>
 #include <functional>
 
 #include <gmock/gmock.h>
@@ -178,6 +180,43 @@ TEST_F(ModelFile, DamagedFilesAreRefusedOrLoad) {
   }
   // Only texts such as the name may change without harm.
   EXPECT_GT(num_refused, num_tried * 9 / 10);
+}
+
+TEST(AverageWeights, IsTheMeanOfTheTensorsThatAreNamed) {
+  const char* root = std::getenv("VQCODEC_SOURCE_DIR");
+  ASSERT_NE(root, nullptr);
+  TempDir folder;
+  write_tiny_model(folder / "a.safetensors", 1);
+  write_tiny_model(folder / "b.safetensors", 2);
+  const auto run = [&](const std::string& models) {
+    const std::string command = "cd '" + folder.path() + "' && PYTHONDONTWRITEBYTECODE=1 python3 '" + root +
+                                "/tools/average_weights.py' --only encoder. -o mean.safetensors " + models + " >log 2>&1";
+    return std::system(command.c_str());
+  };
+  ASSERT_EQ(run("a.safetensors b.safetensors b.safetensors"), 0);
+  auto a = runtime::Safetensors::open(folder / "a.safetensors"), b = runtime::Safetensors::open(folder / "b.safetensors");
+  auto mean = runtime::Safetensors::open(folder / "mean.safetensors");
+  EXPECT_EQ(mean.metadata(), a.metadata());
+  EXPECT_EQ(mean.tensor_names(), a.tensor_names());
+  for (const std::string& name : a.tensor_names()) {
+    const runtime::Shape shape = a.shape(name);
+    const auto first = a.floats(name, shape), second = b.floats(name, shape), found = mean.floats(name, shape);
+    if (!name.starts_with("encoder.")) {
+      EXPECT_EQ(found, first) << name;
+      continue;
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+      const float expected = (first[i] + 2 * second[i]) / 3;
+      ASSERT_NEAR(found[i], expected, 1e-3F * std::max(0.1F, std::abs(expected))) << name;
+    }
+  }
+  EXPECT_NO_THROW(Model::load(folder / "mean.safetensors"));
+  // One model, and one of another network.
+  EXPECT_NE(run("a.safetensors"), 0);
+  ModelConfig wider = tiny_config();
+  wider.encoder.width = 24;
+  make_model(wider, 1).write(folder / "wide.safetensors");
+  EXPECT_NE(run("a.safetensors wide.safetensors"), 0);
 }
 
 TEST(Model, AMissingFileSaysWhatToDo) {

@@ -695,12 +695,13 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
     t.separation_steps = std::min<int64_t>(t.separation_steps, 1);
     t.unquantized_steps = std::min<int64_t>(t.unquantized_steps, 1);
     t.joint_steps = 2;
+    t.noise_steps = std::min<int64_t>(t.noise_steps, 1);
     t.batch_size = 2;
     t.crop_frames = 16;
     t.fit_items = 2;
     t.log_every = 1;
     const std::string name = entry.path().stem().string();
-    EXPECT_EQ(make(recipe, name)->run(), t.separation_steps + t.unquantized_steps + 2);
+    EXPECT_EQ(make(recipe, name)->run(), t.separation_steps + t.unquantized_steps + 2 + t.noise_steps);
     for (const json& line : log_of(name)) {
       if (line["kind"] == "training") {
         EXPECT_TRUE(line["loss"].is_number()) << line;

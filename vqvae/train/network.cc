@@ -314,6 +314,7 @@ void NetworkImpl::update_code_costs(int64_t source, const Tensor& rest, const Qu
   for (int64_t h = 0; h < config.num_codebooks; ++h) {
     const bool envelope = h == config.envelope_codebook;
     const double weight = envelope ? options.envelope_rate_weight : options.rate_weight;
+    if (weight <= 0) continue;  // costs that a model came with stay
     code_costs[source][h].copy_(bits[h] * distortion[source][envelope ? 1 : 0] * (0.5 * weight));
   }
 }

@@ -58,7 +58,7 @@ struct TrainConfig {
   double nested_dropout = 0.5;   // probability that an item keeps only the first h codebooks, h uniform in 1..H
   double codebook_decay = 0.99;  // moving average of codebook entries (residual)
   // With code_costs: an entry costs its bits (by its share of use) times this times the mean energy that all codebooks
-  // leave of a latent; of the envelope's codebook its own energy, in the envelope's dimensions.
+  // leave of a latent; of the envelope's codebook its own energy, in the envelope's dimensions. 0 = costs stay as they are.
   double rate_weight = 0;
   double envelope_rate_weight = 0;
   double dead_entry_share = 0.03;  // entries used less than this share of the mean are restarted (residual)
