@@ -3,28 +3,28 @@
 
     scripts/line_picture.py examples/SONG -o picture.svg [--source bass] [--number 1] [--begin 0] [--seconds 20]
 
-From top to bottom: the song without its line, the song's own line, the new one (30 Hz to 4 kHz, logarithmic; brighter is
+From top to bottom: the song without its line, the song's own line, the new one (up to 1 kHz; brighter is
 louder), and the new line's notes from its MIDI file. Needs ffmpeg; the pictures are inside of the SVG.
 """
 import argparse
 import base64
 import html
-import math
 import os
 import struct
 import subprocess
 import sys
 
 WIDTH, HEIGHT, LEFT, GAP = 760, 130, 60, 26
+TOP = 1000  # Hz, of the spectrograms
 NAMES = "C C# D D# E F F# G G# A A# B".split()
 
 
 def spectrogram(path, begin, seconds):
-    """PNG of WIDTH x HEIGHT."""
-    filters = f"atrim={begin}:{begin + seconds},aformat=channel_layouts=mono,apad=whole_dur={seconds}"
-    picture = f"showspectrumpic=s={WIDTH}x{HEIGHT}:legend=0:scale=log:fscale=log:start=30:stop=4000:drange=70:color=magma"
+    """JPEG of WIDTH x HEIGHT."""
+    filters = f"atrim={begin}:{begin + seconds},aformat=channel_layouts=mono,apad=whole_dur={seconds},aresample={2 * TOP}"
+    picture = f"showspectrumpic=s={WIDTH}x{HEIGHT}:legend=0:scale=log:drange=70:gain=12:color=magma"
     command = ["ffmpeg", "-v", "error", "-nostdin", "-i", path, "-filter_complex", f"{filters},{picture}"]
-    command += ["-frames:v", "1", "-c:v", "png", "-f", "image2pipe", "-"]
+    command += ["-frames:v", "1", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe", "-"]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
@@ -108,11 +108,11 @@ def main():
     ]
     parts, top = [], GAP
     for title, path in panels:
-        png = base64.b64encode(spectrogram(path, options.begin, options.seconds)).decode()
+        image = base64.b64encode(spectrogram(path, options.begin, options.seconds)).decode()
         parts.append(f'<text x="{LEFT}" y="{top - 6}">{html.escape(title)}</text>')
-        parts.append(f'<image x="{LEFT}" y="{top}" width="{WIDTH}" height="{HEIGHT}" href="data:image/png;base64,{png}"/>')
-        for hertz in (50, 200, 1000):
-            share = 1 - math.log(hertz / 30) / math.log(4000 / 30)
+        parts.append(f'<image x="{LEFT}" y="{top}" width="{WIDTH}" height="{HEIGHT}" href="data:image/jpeg;base64,{image}"/>')
+        for hertz in (0, 500, 1000):
+            share = 1 - hertz / TOP
             parts.append(f'<text x="{LEFT - 6}" y="{top + share * HEIGHT + 4:.1f}" text-anchor="end">{hertz} Hz</text>')
         top += HEIGHT + GAP
     end = options.begin + options.seconds
