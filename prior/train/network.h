@@ -43,13 +43,13 @@ struct NetworkImpl : torch::nn::Module {
   Tensor code_bias;        // [S, H, K]
   Tensor start, source;    // [S, width]
   Tensor quality;          // [H, width]
-  bool autocast = false;   // in training, products in bfloat16
   Tensor context_present;  // [S, width]
   torch::nn::Linear input{nullptr};
   std::vector<Tensor> context_weights;  // [lookahead] of [S, width, D]
   torch::nn::ModuleList layers;
   torch::nn::LayerNorm norm{nullptr};
   std::vector<torch::nn::Linear> code_fc1, code_fc2;  // [H]
+  bool autocast = false;                              // in training, products in bfloat16
 
  private:
   // Calls visit(h, logits [B, T, K]) for every kept codebook.

@@ -507,15 +507,20 @@ TEST_F(TrainerTest, AModelGrowsByCodebooksAndAnEnvelope) {
       EXPECT_GT(std::set(entries.begin(), entries.end()).size(), 8U) << "source " << s << " codebook " << h;
     }
   }
-  // It grows again, and the envelope stays as it is.
+  // It grows again, and the envelope stays as it is, also when the run stops among its separation steps and goes on.
   Recipe largest = larger;
   largest.model.num_codebooks = 6;
+  largest.training.separation_steps = 2;
+  largest.training.separation_learning_rate = 0;
   std::filesystem::rename(folder_ / "export.safetensors", folder_ / "second.safetensors");
   grown_options = options("again");
   grown_options.init_model = folder_ / "second.safetensors";
-  Trainer again(largest, training_, validation_, grown_options);
-  again.step();
-  again.save_checkpoint();
+  for (int i = 0; i < 3; ++i) {
+    Trainer again(largest, training_, validation_, grown_options);
+    EXPECT_EQ(again.current_step(), i);
+    again.step();
+    again.save_checkpoint();
+  }
   export_bytes("again");
   auto third = runtime::Safetensors::open(folder_ / "export.safetensors");
   for (const std::string name : {"envelope_basis", "noise_bias", "synthesis_basis"}) {

@@ -200,7 +200,8 @@ struct Trainer::State {
 
   double train_step() {
     const TrainConfig& t = training();
-    if (!fitted && step >= t.separation_steps) fit();
+    // What a model lacks is fitted at once: a checkpoint would not tell what it came with.
+    if (!fitted && (step >= t.separation_steps || !kept.empty())) fit();
     const auto mixed_seed = dataset::CounterRandom(t.seed, kStepStream, static_cast<uint64_t>(step)).next();
     torch::manual_seed(mixed_seed);
     network->train();
@@ -458,7 +459,7 @@ struct Trainer::State {
   }
 
   // Begins with the weights of a model, fitted as they are, or with those of its separator alone. The model may have no
-  // noise, no envelope or fewer codebooks: what it lacks is fitted before the first joint step.
+  // noise, no envelope or fewer codebooks: what it lacks is fitted before the first step.
   void load_model(const std::string& path, bool separator_only) {
     if (!fs::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such model");
     auto file = runtime::Safetensors::open(path);

@@ -27,8 +27,8 @@ struct TrainOptions : RunOptions {
 class Trainer {
  public:
   // Starts anew, or goes on from <out_folder>/checkpoint.pt when that exists. Throws Error(kBadFile) when the checkpoint
-  // is of another recipe, Error(kModel) when the model to begin with is another network's (only what makes noise may be
-  // missing in it), Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
+  // is of another recipe, Error(kModel) when the model to begin with is another network's (it may lack noise, the
+  // envelope and last codebooks), Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
   Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>& training,
           const std::vector<dataset::Song>& validation, TrainOptions options);
   ~Trainer();
