@@ -8,6 +8,7 @@
 
 #include "apps/atomic_sink.h"
 #include "apps/command.h"
+#include "apps/line_judge.h"
 #include "apps/prior_file.h"
 #include "apps/song_input.h"
 #include "audio/writer.h"
@@ -53,6 +54,9 @@ void check_options(const GenerateOptions& options) {
   if (!options.midi.empty() && options.source == "drums") fail("--midi: drums have no notes that could be tracked");
   if (!options.midi.empty() && !options.midi.ends_with(".mid") && !options.midi.ends_with(".midi"))
     fail(options.midi + ": expected a name that ends in .mid");
+  generate::check(options.line);
+  for (const double temperature : {options.level_temperature, options.detail_temperature})
+    generate::check(generate::SamplingOptions{.temperature = temperature});
   if (options.best && options.line.num_lines < 2) fail("--best needs --count of 2 or more");
   if (options.context.empty()) {
     if (options.mix) fail("--mix needs a song (--context)");
@@ -140,11 +144,12 @@ class Maker {
       throw Error(ExitCode::kUsage,
                   options_.context + ": has " + text + ", expected a second or more to fit a line to");
     }
+    steered_ = !options_.context.empty() && options_.line.steering.num_tries > 1 && options_.source != "drums";
+    if (!options_.context.empty() && (options_.best || options_.json || steered_)) measure_context();
     draw();
     for (generate::Line& line : made_.lines) lowered_db_.push_back(lower_until_it_fits(line));
     report_ = eval::report_header("line", VQCODEC_VERSION, options_.command);
     describe();
-    if (!options_.context.empty() && (options_.best || options_.json)) measure_context();
     const int num_lines = static_cast<int>(made_.lines.size());
     if (options_.best) {
       write(best_line(), 0);
@@ -169,6 +174,11 @@ class Maker {
       if (heard == source_) throw Error(ExitCode::kUsage, "--listen-to " + name + ": that is the line to be written");
       line.listen_to.push_back(heard);
     }
+    const int levels = coded_.model.model->config().envelope_codebook;
+    line.temperatures.assign(coded_.song.info.num_codebooks, options_.detail_temperature);
+    line.temperatures[levels == 0 && line.temperatures.size() > 1 ? 1 : 0] = line.sampling.temperature;
+    if (levels >= 0 && levels < static_cast<int>(line.temperatures.size()))
+      line.temperatures[static_cast<size_t>(levels)] = options_.level_temperature;
     int plain_gain = 0;
     if (options_.context.empty()) {
       const bool has_levels = coded_.model.model->config().encoder_kind != vqvae::EncoderKind::kDirect;
@@ -177,6 +187,14 @@ class Maker {
     Progress progress("writing " + options_.source, options_.quiet);
     line.on_progress = [&](double share) { progress.update(share, 1); };
     const generate::Passage passage = choose_passage(options_, coded_.song.info);
+    std::optional<LineJudge> judge;
+    if (steered_) {
+      judge.emplace(coded_.model.model, coded_.song.info, source_, *context_);
+      line.steering.ends = judge->stretch_ends();
+      line.steering.judge = std::cref(*judge);
+    } else {
+      line.steering.num_tries = 1;
+    }
     made_ = generate::make_lines(prior_.model, coded_.song, source_, passage, line, plain_gain, pool_);
     if (made_.passage.from_frame != passage.from_frame || made_.passage.to_frame != passage.to_frame) {
       warn_("the passage was widened to " + seconds_of(made_.passage.from_frame) + " to " +
@@ -241,16 +259,20 @@ class Maker {
     const generate::LineOptions& line = options_.line;
     report_["settings"] = {{"seed", line.seed},
                            {"temperature", line.sampling.temperature},
+                           {"level_temperature", options_.level_temperature},
+                           {"detail_temperature", options_.detail_temperature},
                            {"top_k", line.sampling.top_k},
                            {"top_p", line.sampling.top_p},
                            {"guidance", line.guidance},
                            {"repetition_penalty", line.repetition_penalty},
+                           {"tries", steered_ ? line.steering.num_tries : 1},
                            {"candidates", made_.num_candidates}};
     report_["from_seconds"] = frame_seconds(made_.passage.from_frame);
     report_["to_seconds"] = std::min(frame_seconds(made_.passage.to_frame), frame_seconds(num_frames()));
     report_["listened_to"] = Json::array();
     for (const int s : made_.context)
       report_["listened_to"].push_back(coded_.song.info.sources[static_cast<size_t>(s)]);
+    if (context_) report_["own"] = eval::fit_figures_json(own_);
     report_["lines"] = Json::array();
   }
   int64_t num_frames() const { return static_cast<int64_t>(coded_.song.info.num_frames); }
@@ -286,7 +308,6 @@ class Maker {
     const auto stems = eval::decode_sources(coded_.model.model, {info, coded_.song.segments}, pool_);
     context_ = eval::analyse_context(stems, info.sources, options_.source, static_cast<int>(info.sample_rate_hz));
     own_ = measure(eval::to_mono(stems[static_cast<size_t>(source_)]));
-    report_["own"] = eval::fit_figures_json(own_);
   }
   eval::FitFigures measure(std::span<const float> line) const {
     return eval::measure_fit(*context_, line, static_cast<int>(coded_.song.info.sample_rate_hz), options_.source);
@@ -400,6 +421,7 @@ class Maker {
   LoadedPrior prior_;
   CodedSong coded_;
   int source_ = 0;
+  bool steered_ = false;  // stretches of the line are drawn several times
   generate::Lines made_;
   std::vector<double> lowered_db_;  // of each line
   std::optional<eval::FitContext> context_;

@@ -20,7 +20,9 @@ struct GenerateOptions {
   std::vector<std::string> listen_to;  // sources of the context to be heard; empty = all others
   std::optional<double> from_seconds, to_seconds;
   double seconds = 0;  // without a context
-  generate::LineOptions line{};
+  generate::LineOptions line{};  // sampling.temperature is that of the codebook that comes first, but for the levels'
+  double level_temperature = 1;  // of the codebook of levels alone, if the model has one (vqvae::ModelConfig)
+  double detail_temperature = 1;  // of all others
   bool best = false;  // of line.num_lines, only the one that fits best is written
   bool json = false;  // a report on standard output
   int num_threads = 0;

@@ -20,6 +20,7 @@ int run_prior(const std::vector<std::string>& arguments) {
   add("validation", po::value<std::vector<std::string>>()->composing(), "code set of songs set aside; repeatable");
   add("model", po::value<std::string>()->required(),
       "VQ-VAE that the codes are of (.safetensors): the tables begin with its entries");
+  add("init", po::value<std::string>(), "prior (.safetensors) of the same shape and codes that a new run begins with");
   add_run_options(options);
   add("quiet", "print nothing but errors");
   add("help,h", "this text");
@@ -34,6 +35,7 @@ int run_prior(const std::vector<std::string>& arguments) {
   const train::Recipe recipe = train::load_recipe(values["config"].as<std::string>());
   train::TrainOptions train_options;
   set_run_options(values, train_options);
+  if (flag(values, "init")) train_options.init_prior = values["init"].as<std::string>();
   train_options.model = vqvae::Model::load(values["model"].as<std::string>());
   std::vector<train::WeightedCodes> training;
   for (const std::string& text : values["codes"].as<std::vector<std::string>>()) {

@@ -47,8 +47,11 @@ Examples:
 )";
 
 // By what vqeval fit says of lines on songs set aside (docs/RESULTS.md): at temperature 1 a prior that knows little gives noise.
-constexpr double kTemperature = 0.5;
+constexpr double kTemperature = 0.4;
+constexpr double kLevelTemperature = 0.9;
+constexpr double kDetailTemperature = 0;
 constexpr double kTopP = 0.9;
+constexpr int kTries = 4;
 
 void warn(const std::string& message) { std::cerr << "vqgen: " << message << std::endl; }
 
@@ -66,8 +69,11 @@ int run(const std::vector<std::string>& arguments) {
   add("listen-to", po::value<std::string>(), "sources to listen to, such as drums,other; all others if not given");
   add("count", po::value<int>()->default_value(1), "lines to write, 1 to 256");
   add("seed", po::value<uint64_t>()->default_value(defaults.seed), "another seed, another line");
-  add("temperature", po::value<double>()->default_value(kTemperature, "0.5"),
-      "0 = the likeliest codes, 1 = as the prior says, up to 1e9 = any");
+  add("temperature", po::value<double>()->default_value(kTemperature, "0.4"),
+      "0 = the likeliest codes, 1 = as the prior says, up to 1e9 = any; of the codes that say most");
+  add("level-temperature", po::value<double>()->default_value(kLevelTemperature, "0.9"),
+      "the same of the codes of levels, which make rhythm and accents");
+  add("detail-temperature", po::value<double>()->default_value(kDetailTemperature), "the same of all other codes");
   add("top-k", po::value<int>()->default_value(defaults.sampling.top_k),
       "draw from the k likeliest codes only, 0 = from all");
   add("top-p", po::value<double>()->default_value(kTopP, "0.9"),
@@ -78,6 +84,8 @@ int run(const std::vector<std::string>& arguments) {
       "how strongly copies of the last bars and codes that stay are held down, 0 = not");
   add("candidates", po::value<int>()->default_value(defaults.num_candidates),
       "where a passage ends within the song: drawn, of which the one that joins best is kept");
+  add("tries", po::value<int>()->default_value(kTries),
+      "of each beat so many are drawn, and the one with the most chord tones is kept; 1 = none is chosen");
   add("best", "of the lines, write only the one that fits best by chord tones and beats");
   add("midi", po::value<std::string>(), "MIDI file to write the line's notes to");
   add("model", po::value<std::string>(), apps::kModelHelp);
@@ -122,8 +130,11 @@ int run(const std::vector<std::string>& arguments) {
   }
   options.line.seed = values["seed"].as<uint64_t>();
   options.line.sampling = {values["temperature"].as<double>(), values["top-k"].as<int>(), values["top-p"].as<double>()};
+  options.level_temperature = values["level-temperature"].as<double>();
+  options.detail_temperature = values["detail-temperature"].as<double>();
   options.line.guidance = values["guidance"].as<double>();
   options.line.repetition_penalty = values["repetition"].as<double>();
+  options.line.steering.num_tries = values["tries"].as<int>();
   options.line.num_candidates = values["candidates"].as<int>();
   options.num_threads = apps::threads(values);
   options.best = flag(values, "best");

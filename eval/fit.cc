@@ -159,6 +159,24 @@ FitFigures measure_fit(const FitContext& context, std::span<const float> line, i
   return figures;
 }
 
+double chord_balance(const FitContext& context, const PitchTrack& track, double track_seconds, double from_seconds,
+                     double to_seconds) {
+  const std::vector<double>& edges = context.edges;
+  int balance = 0, count = 0;
+  for (size_t i = 0; i < track.hz.size(); ++i) {
+    const double at = track_seconds + static_cast<double>(i) * track.hop_seconds;
+    if (at < from_seconds || at >= to_seconds) continue;
+    ++count;
+    const auto beat = static_cast<size_t>(std::ranges::upper_bound(edges, at) - edges.begin());
+    if (track.hz[i] <= 0 || beat < 1 || beat > context.harmony.chord.size()) continue;
+    const auto& chord = context.harmony.chord[beat - 1];
+    if (std::ranges::find(chord, true) == chord.end()) continue;
+    const double key = 69 + 12 * std::log2(track.hz[i] / 440) - context.harmony.tuning_cents / 100;
+    balance += chord[static_cast<size_t>((std::lround(key) % 12 + 12) % 12)] ? 1 : -1;
+  }
+  return count > 0 ? static_cast<double>(balance) / count : 0;
+}
+
 Json fit_figures_json(const FitFigures& figures) {
   return {{"chord_tones", number_or_null(figures.chord_tones)},
           {"beat", number_or_null(figures.beat)},

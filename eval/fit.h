@@ -51,6 +51,12 @@ struct FitFigures {
 FitFigures measure_fit(const FitContext& context, std::span<const float> line, int sample_rate_hz,
                        const std::string& source);
 
+// Share of the stretch in which a pitch sounds that is a tone of its beat's triad, less that in which another one does:
+// -1..1, 0 where no pitch sounds or the others play no triad. The track begins at `track_seconds` of the song; the
+// stretch is [from_seconds, to_seconds).
+double chord_balance(const FitContext& context, const PitchTrack& track, double track_seconds, double from_seconds,
+                     double to_seconds);
+
 // {chord_tones, beat, register_key, notes_per_second, tuning_cents, level_db, notes}
 Json fit_figures_json(const FitFigures& figures);
 

@@ -33,6 +33,21 @@ struct Candidate {
   double cost = 0;
 };
 
+// The sum of term(i) for i in [0, count), in 16 parts that compilers can keep side by side.
+template <class Term>
+float sum_of(int64_t count, Term&& term) {
+  constexpr int64_t kParts = 16;
+  std::array<float, kParts> parts{};
+  int64_t i = 0;
+  for (; i + kParts <= count; i += kParts) {
+    for (int64_t k = 0; k < kParts; ++k) parts[static_cast<size_t>(k)] += term(i + k);
+  }
+  float sum = 0;
+  for (; i < count; ++i) sum += term(i);
+  for (const float part : parts) sum += part;
+  return sum;
+}
+
 double key_of(double hz) { return 69 + 12 * std::log2(hz / 440); }
 
 // YIN of one frame: x has window + longest lag samples.
@@ -51,11 +66,8 @@ class Yin {
     double sum = 0;
     difference_[0] = 1;
     for (int64_t lag = 1; lag <= longest_; ++lag) {
-      float total = 0;
-      for (int64_t i = 0; i < window_; ++i) {
-        const float d = x[i] - x[i + lag];
-        total += d * d;
-      }
+      const float* later = x + lag;
+      const float total = sum_of(window_, [x, later](int64_t i) { return (x[i] - later[i]) * (x[i] - later[i]); });
       sum += total;
       difference_[static_cast<size_t>(lag)] = sum > 0 ? total * static_cast<double>(lag) / sum : 1;
     }
@@ -114,11 +126,10 @@ std::vector<float> decimate(std::span<const float> samples, int factor) {
   const auto count = static_cast<int64_t>(samples.size());
   std::vector<float> result;
   for (int64_t at = 0; at < count; at += factor) {
-    float value = 0;
     const int64_t first = std::max<int64_t>(0, at - half), last = std::min(count - 1, at + half);
-    for (int64_t i = first; i <= last; ++i)
-      value += samples[static_cast<size_t>(i)] * taps[static_cast<size_t>(i - at + half)];
-    result.push_back(value);
+    const float* x = samples.data() + first;
+    const float* weights = taps.data() + (first - at + half);
+    result.push_back(sum_of(last - first + 1, [x, weights](int64_t i) { return x[i] * weights[i]; }));
   }
   return result;
 }

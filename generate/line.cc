@@ -48,18 +48,16 @@ std::vector<int> check_prior(const prior::Model& model, const codec::StreamInfo&
   return sources;
 }
 
-void check_options(const LineOptions& options) {
-  check(options.sampling);
-  const auto within = [](const char* name, double value, double least, double most) {
-    if (value >= least && value <= most) return;
-    std::string text;
-    append(text, "%s %g: expected %g to %g", name, value, least, most);
-    fail(text);
-  };
-  within("guidance", options.guidance, 0, kMaxGuidance);
-  within("repetition penalty", options.repetition_penalty, 0, kMaxRepetitionPenalty);
-  within("lines", options.num_lines, 1, kMaxLines);
-  within("candidates", options.num_candidates, 1, kMaxCandidates);
+// Of every codebook.
+std::vector<SamplingOptions> samplings_of(const LineOptions& options, size_t num_codebooks) {
+  std::vector<SamplingOptions> samplings(num_codebooks, options.sampling);
+  if (options.temperatures.empty()) return samplings;
+  if (options.temperatures.size() != num_codebooks) {
+    fail(std::to_string(options.temperatures.size()) + " temperatures for " + std::to_string(num_codebooks) +
+         " codebooks");
+  }
+  for (size_t h = 0; h < num_codebooks; ++h) samplings[h].temperature = options.temperatures[h];
+  return samplings;
 }
 
 // Where the frames of one source sound: gain of every segment, and codes one after another.
@@ -141,7 +139,7 @@ std::vector<uint16_t> choose_gains(const Song& song, size_t source, const std::v
   return gains;
 }
 
-// One candidate of one line on its way.
+// One try of one candidate of one line on its way.
 struct Draft {
   uint64_t stream = 0;  // of random numbers
   RepetitionGuard guard;
@@ -149,7 +147,40 @@ struct Draft {
   std::vector<float> scratch{};
   std::vector<uint16_t> codes{};  // of the passage
   double new_bits = 0, kept_bits = 0;
+
+  // All but where its random numbers come from.
+  void go_on_from(const Draft& other) {
+    guard = other.guard;
+    codes = other.codes;
+    new_bits = other.new_bits;
+    kept_bits = other.kept_bits;
+  }
 };
+
+// All drafts of every `num_tries` go on from the one that is judged best on the frames [from, to); their rows too, unless
+// the last of their frames is done.
+void keep_best(const Steering& steering, std::vector<Draft>& drafts, prior::Stepper& stepper, int64_t group_rows,
+               int64_t begin, int64_t from, int64_t to, bool is_last, runtime::ThreadPool& pool) {
+  const auto row_of = [&](size_t draft) { return draft * static_cast<size_t>(group_rows); };
+  std::vector<double> scores(drafts.size());
+  pool.parallel_for(static_cast<int64_t>(drafts.size()), 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const auto draft = static_cast<size_t>(i);
+      scores[draft] = steering.judge(stepper.codes(row_of(draft)), begin, from, to);
+    }
+  });
+  const auto num_tries = static_cast<size_t>(steering.num_tries);
+  for (size_t first = 0; first < drafts.size(); first += num_tries) {
+    const auto begin_scores = scores.begin() + static_cast<long>(first);
+    const auto best = static_cast<size_t>(std::max_element(begin_scores, begin_scores + static_cast<long>(num_tries)) -
+                                          scores.begin());
+    for (size_t i = first; i < first + num_tries; ++i) {
+      if (i == best) continue;
+      drafts[i].go_on_from(drafts[best]);
+      if (!is_last) stepper.branch(row_of(best), row_of(i));
+    }
+  }
+}
 
 }  // namespace
 
@@ -171,6 +202,22 @@ Song silent_song(const codec::StreamInfo& info, int64_t num_frames) {
   return song;
 }
 
+void check(const LineOptions& options) {
+  check(options.sampling);
+  for (const double temperature : options.temperatures) check(SamplingOptions{.temperature = temperature});
+  const auto within = [](const char* name, double value, double least, double most) {
+    if (value >= least && value <= most) return;
+    std::string text;
+    append(text, "%s %g: expected %g to %g", name, value, least, most);
+    fail(text);
+  };
+  within("guidance", options.guidance, 0, kMaxGuidance);
+  within("repetition penalty", options.repetition_penalty, 0, kMaxRepetitionPenalty);
+  within("lines", options.num_lines, 1, kMaxLines);
+  within("candidates", options.num_candidates, 1, kMaxCandidates);
+  within("tries", options.steering.num_tries, 1, kMaxTries);
+}
+
 int usual_level_steps(const std::string& source) {
   if (source == "bass") return -4;
   if (source == "drums") return -3;
@@ -181,7 +228,8 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
                  const LineOptions& options, int plain_gain, runtime::ThreadPool& pool) {
   const codec::StreamInfo& info = song.info;
   const std::vector<int> prior_sources = check_prior(*model, info);
-  check_options(options);
+  check(options);
+  const std::vector<SamplingOptions> samplings = samplings_of(options, info.num_codebooks);
   const auto own = static_cast<size_t>(source);
   const int64_t num_frames = song.num_frames(), num_codebooks = info.num_codebooks;
   const int64_t segment_frames = info.segment_frames;
@@ -261,15 +309,26 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
   const size_t num_codes = info.codebook_size;
   const auto penalty = static_cast<float>(options.repetition_penalty);
   const auto guidance = static_cast<float>(options.guidance);
-  const int num_drafts = options.num_lines * result.num_candidates;
-  const int at_once = static_cast<int>(std::max<int64_t>(1, options.max_rows / group_rows));
+  const bool steered = options.steering.num_tries > 1 && options.steering.judge;
+  const int num_tries = steered ? options.steering.num_tries : 1;
+  std::vector<int64_t> ends;  // of stretches
+  if (steered) {
+    for (const int64_t frame : options.steering.ends) {
+      if (frame > from && frame < to) ends.push_back(frame);
+    }
+    ends.push_back(to);
+  }
+  const int num_drafts = options.num_lines * result.num_candidates * num_tries;
+  const int at_once = static_cast<int>(std::max<int64_t>(1, options.max_rows / (group_rows * num_tries))) * num_tries;
   const int num_batches = (num_drafts + at_once - 1) / at_once;
   for (int first = 0; first < num_drafts; first += at_once) {
     std::vector<Draft> drafts;
     std::vector<prior::Stepper::Row> rows;
     for (int i = first; i < std::min(first + at_once, num_drafts); ++i) {
-      const int number = i / result.num_candidates, candidate = i % result.num_candidates;
-      drafts.push_back({.stream = static_cast<uint64_t>(number * kMaxCandidates + candidate),
+      const int whole = i / num_tries;  // candidates of all lines before this one
+      const int number = whole / result.num_candidates, candidate = whole % result.num_candidates;
+      drafts.push_back({.stream = static_cast<uint64_t>(i % num_tries) << 32 |
+                                  static_cast<uint64_t>(number * kMaxCandidates + candidate),
                         .guard = {second, std::llround(kRepetitionSeconds * frames_per_second)}});
       rows.push_back(row);
       if (guided) rows.push_back(plain_row);
@@ -288,23 +347,31 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
         if (guided) guide(draft.scratch, logits.subspan(num_codes), guidance);
         if (codebook == 0 && penalty > 0) draft.guard.penalize(draft.scratch, penalty);
         const auto item = static_cast<uint64_t>(frame * kMaxCodebooks + codebook);
-        code =
-            draft.sampler.draw(draft.scratch, options.sampling, CounterRandom(options.seed, draft.stream, item).next());
+        code = draft.sampler.draw(draft.scratch, samplings[static_cast<size_t>(codebook)],
+                                  CounterRandom(options.seed, draft.stream, item).next());
         draft.codes.push_back(code);
         draft.new_bits += draft.sampler.cost_bits(heard, code);
       }
       if (codebook == 0) draft.guard.append(code);
       return code;
     };
+    size_t next_end = 0;
+    int64_t stretch_from = from;
     while (stepper.step(choose)) {
+      const int64_t reached = begin + stepper.num_frames_done();
+      if (next_end < ends.size() && reached == ends[next_end]) {
+        keep_best(options.steering, drafts, stepper, group_rows, begin, stretch_from, reached, reached == end, pool);
+        stretch_from = reached;
+        ++next_end;
+      }
       if (!options.on_progress) continue;
       const double within = static_cast<double>(stepper.num_frames_done()) / static_cast<double>(end - begin);
       const int num_done = first / at_once;
       options.on_progress((num_done + within) / num_batches);
     }
-    for (size_t i = 0; i < drafts.size(); ++i) {
-      const int number = (first + static_cast<int>(i)) / result.num_candidates;
-      const int candidate = (first + static_cast<int>(i)) % result.num_candidates;
+    for (size_t i = 0; i < drafts.size(); i += static_cast<size_t>(num_tries)) {
+      const int whole = (first + static_cast<int>(i)) / num_tries;
+      const int number = whole / result.num_candidates, candidate = whole % result.num_candidates;
       const double kept = end > to ? drafts[i].kept_bits / static_cast<double>((end - to) * num_codebooks) : 0;
       if (static_cast<size_t>(number) == result.lines.size()) result.lines.emplace_back();
       Line& best = result.lines[static_cast<size_t>(number)];

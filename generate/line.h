@@ -1,13 +1,14 @@
 // New lines for a source of a song: codes drawn from a prior that listens to the song's other sources.
 //
 // The same seed gives the same codes on every machine, whatever path, threads and batches: logits come from the exact
-// runtime, draws from a counter-based generator by (seed, line, candidate, frame, codebook), and what is computed from
+// runtime, draws from a counter-based generator by (seed, line, candidate, try, frame, codebook), and what is computed from
 // logits is in generate/sampler.h.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace vqcodec::generate {
 
 inline constexpr int kMaxLines = 256;
 inline constexpr int kMaxCandidates = 64;
+inline constexpr int kMaxTries = 16;
 
 // A song as codes, as codec::VqcReader or vqvae::Encoder give it.
 struct Song {
@@ -39,6 +41,17 @@ struct Passage {
   int64_t from_frame = 0, to_frame = 0;
 };
 
+// A line that grows stretch by stretch: of each stretch several are drawn side by side, and all go on from the one that
+// a judge likes best. Sequential Monte Carlo with as many particles, of which the best takes all.
+struct Steering {
+  int num_tries = 1;  // 1..kMaxTries; 1 = none
+  // Frames at which stretches end, ascending; what is outside of the passage is left aside.
+  std::vector<int64_t> ends{};
+  // How good the frames [from, to) are; more is better, of equal ones the first stays. codes: [.., num_codebooks] of the
+  // frames [first_frame, to). Called from several threads at once. The line is as much the same everywhere as this is.
+  std::function<double(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to)> judge{};
+};
+
 struct LineOptions {
   SamplingOptions sampling{};
   // 0..kMaxGuidance: 1 = none; more, and the song counts for more than the prior says; 0 = it is not heard.
@@ -48,10 +61,15 @@ struct LineOptions {
   int num_lines = 1;  // variations, 1..kMaxLines; line i is the same whatever their number
   // 1..kMaxCandidates; where codes are kept after the passage, each line is the best of so many.
   int num_candidates = 8;
-  std::vector<int> listen_to{};  // sources (indices into info.sources) that the prior hears; empty = all others
-  int max_rows = 64;             // of the prior's batch; does not change the codes
+  Steering steering{};
+  std::vector<double> temperatures{};  // of every codebook, in place of sampling.temperature; empty = that for all
+  std::vector<int> listen_to{};        // sources (indices into info.sources) that the prior hears; empty = all others
+  int max_rows = 64;                   // of the prior's batch; does not change the codes
   std::function<void(double share)> on_progress{};
 };
+
+// Throws Error(kUsage) that names an option outside its limits.
+void check(const LineOptions& options);
 
 struct Line {
   std::vector<codec::SourceSegment> segments;  // of the whole song

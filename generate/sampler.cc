@@ -78,8 +78,12 @@ uint16_t Sampler::draw(std::span<float> logits, const SamplingOptions& options, 
     return static_cast<uint16_t>(code);
   }
   ranked_.clear();
+  // Codes lighter than this have less than 1 - top_p together: top_p never comes to them.
+  const auto least = all ? static_cast<uint64_t>(0.99 * (1 - options.top_p) * static_cast<double>(sum) /
+                                                 static_cast<double>(weights_.size()))
+                         : 0;
   for (size_t i = 0; i < weights_.size(); ++i) {
-    if (weights_[i] > 0) ranked_.push_back(weights_[i] << 16 | (65535 - i));
+    if (weights_[i] > least) ranked_.push_back(weights_[i] << 16 | (65535 - i));
   }
   if (!all && ranked_.size() > static_cast<size_t>(options.top_k)) {
     std::ranges::nth_element(ranked_, ranked_.begin() + options.top_k - 1, std::greater<>());

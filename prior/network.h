@@ -44,6 +44,9 @@ class Sequence {
   int source() const { return source_; }
   int num_codebooks() const { return num_codebooks_; }
 
+  // Takes over what `other`, of the same source, codebooks and context, has seen.
+  void copy_frames(const Sequence& other) { layers_ = other.layers_; }
+
  private:
   friend class Network;
   int source_;

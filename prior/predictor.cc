@@ -125,8 +125,7 @@ bool Stepper::step(const ChooseCode& choose) {
   const auto count = static_cast<int64_t>(active_.size());
   // Groups are not cut.
   const int64_t num_groups = count / group_rows_;
-  const int64_t num_parts =
-      std::min(num_groups, std::clamp<int64_t>(count / kMinRowsPerThread, 1, pool_.size()));
+  const int64_t num_parts = std::min(num_groups, std::clamp<int64_t>(count / kMinRowsPerThread, 1, pool_.size()));
   // Each thread takes its rows through the whole frame.
   pool_.parallel_for(num_parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t part = first; part < last; ++part) {
@@ -157,6 +156,24 @@ bool Stepper::step(const ChooseCode& choose) {
     return true;
   });
   return true;
+}
+
+void Stepper::branch(size_t from, size_t to) {
+  const auto group = static_cast<size_t>(group_rows_);
+  const auto fits = [&](size_t row) {
+    return row % group == 0 && row < states_.size() && states_[row].sequence != nullptr;
+  };
+  if (!fits(from) || !fits(to)) fail("a branch between rows that have ended or are not first in their groups");
+  for (size_t i = 0; i < group; ++i) {
+    const State& source = states_[from + i];
+    State& target = states_[to + i];
+    if (source.row.source != target.row.source || source.row.num_codebooks != target.row.num_codebooks ||
+        source.row.num_frames != target.row.num_frames) {
+      fail("a branch between rows that differ in source, codebooks or frames");
+    }
+    target.sequence->copy_frames(*source.sequence);
+    target.codes = source.codes;
+  }
 }
 
 }  // namespace vqcodec::prior

@@ -71,6 +71,11 @@ class Stepper {
     for (size_t i = row; i < row + static_cast<size_t>(group_rows_); ++i) states_[i].row.num_frames = 0;
   }
 
+  // Between steps: row `to`, with its group, goes on from where row `from` with its own stands, as if it had been given
+  // that one's codes. Both are first rows of groups that have not ended, of one source and with as many codebooks and
+  // frames; contexts are to be the same. Throws Error(kInternal) otherwise.
+  void branch(size_t from, size_t to);
+
   int64_t num_frames_done() const { return frame_; }
   // [frames done, num_codebooks]
   std::span<const uint16_t> codes(size_t row) const { return states_[row].codes; }

@@ -25,6 +25,7 @@ void visit(TrainConfig& t, Integer&& integer, Real&& real) {
   real("dropout", t.dropout, 0, 0.9);
   real("quality_dropout", t.quality_dropout, 0, 1);
   real("context_probability", t.context_probability, 0, 1);
+  real("context_source_probability", t.context_source_probability, 0, 1);
   integer("log_every", t.log_every, 1, 1000000);
   integer("validate_every", t.validate_every, 1, 1000000000);
   integer("checkpoint_every", t.checkpoint_every, 1, 1000000000);

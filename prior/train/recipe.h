@@ -23,7 +23,8 @@ struct TrainConfig {
   double gradient_clip = 1;                 // largest norm of the gradient; 0 = off
   double dropout = 0;                       // of the Transformer's input and of what its layers add
   double quality_dropout = 0.25;     // probability that stretches keep only the first h codebooks, h uniform in 1..H
-  double context_probability = 0.5;  // that stretches see other sources, each with probability 1/2
+  double context_probability = 0.5;  // that stretches see other sources,
+  double context_source_probability = 0.5;  // each with this probability
   int64_t log_every = 20;
   int64_t validate_every = 500;
   int64_t checkpoint_every = 200;

@@ -12,6 +12,7 @@
 #include "codec/adaptive_model.h"
 #include "codec/stream_coder.h"
 #include "prior/train/network.h"
+#include "runtime/safetensors.h"
 #include "runtime/sha256.h"
 #include "vqvae/train/checkpoint.h"
 #include "vqvae/train/schedule.h"
@@ -174,6 +175,25 @@ struct Trainer::State {
     network->embedding.mul_(2 / network->embedding.select(1, 0).square().sum(-1).mean().sqrt());
   }
 
+  void load_prior(const std::string& path) {
+    if (!std::filesystem::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such prior");
+    auto file = runtime::Safetensors::open(path);
+    file.check_format(kFormatName);
+    const Config from = parse_config(json::parse(file.metadata("config"), nullptr, false), path + ": config");
+    if (!(from == network->config)) {
+      const json was = to_json(from), is = to_json(network->config);
+      throw Error(ExitCode::kModel,
+                  path + ": is a prior of another shape or for other codes than the run's. Differences: " +
+                      json::diff(was, is).dump().substr(0, 300));
+    }
+    torch::NoGradGuard no_grad;
+    for (auto& item : network->named_parameters()) {
+      const auto shape = item.value().sizes().vec();
+      item.value().copy_(torch::tensor(file.floats(item.key(), shape)).view(shape));
+    }
+    file.check_all_used();
+  }
+
   double learning_rate() const {
     const TrainConfig& t = config();
     return vqvae::train::scheduled_learning_rate(step, t.steps, t.learning_rate, t.warmup_steps,
@@ -216,7 +236,7 @@ struct Trainer::State {
       copy_codes(*place.song, s, first, t.crop_frames, kept, codes[item].data_ptr<int64_t>());
       for (ContextCodes& other : context) {
         // What is silent is not given, as in coding.
-        if (!random.chance(0.5) || is_silent(*place.song, info, other.source, first)) continue;
+        if (!random.chance(t.context_source_probability) || is_silent(*place.song, info, other.source, first)) continue;
         copy_codes(*place.song, other.source, first, t.crop_frames, kept, other.codes[item].data_ptr<int64_t>());
         other.present[item] = 1.0f;
       }
@@ -358,7 +378,11 @@ Trainer::Trainer(const Recipe& recipe, std::vector<WeightedCodes> training, std:
                  TrainOptions options) {
   vqvae::train::begin_run(options);
   state_ = std::make_unique<State>(recipe, std::move(training), std::move(validation), std::move(options));
-  if (std::filesystem::exists(state_->options.checkpoint_path())) state_->load_checkpoint();
+  if (std::filesystem::exists(state_->options.checkpoint_path())) {
+    state_->load_checkpoint();
+  } else if (!state_->options.init_prior.empty()) {
+    state_->load_prior(state_->options.init_prior);
+  }
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);
 }
 

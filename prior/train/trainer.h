@@ -22,6 +22,8 @@ struct WeightedCodes {
 struct TrainOptions : vqvae::train::RunOptions {
   // The codes' VQ-VAE, whose entries the tables begin with, if embedding_dim is at most its code_dim.
   std::shared_ptr<const vqvae::Model> model{};
+  // A prior of the same shape and the same codes whose weights a new run begins with; empty = none.
+  std::string init_prior{};
 };
 
 // Bits that codes cost: means over all segments that are not silent.
@@ -34,8 +36,8 @@ struct CodeCost {
 class Trainer {
  public:
   // Starts anew, or goes on from <out_folder>/checkpoint.pt when that exists. Throws Error(kBadFile) when sets are of unlike
-  // models, when a source has no stretch of crop_frames, or when the checkpoint is of another recipe, Error(kIo), and
-  // Error(kUsage) when CUDA is asked for and absent.
+  // models, when a source has no stretch of crop_frames, or when the checkpoint is of another recipe, Error(kModel) when the codes
+  // or init_prior are of another model, Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
   Trainer(const Recipe& recipe, std::vector<WeightedCodes> training, std::vector<CodeSet> validation,
           TrainOptions options);
   ~Trainer();

@@ -79,11 +79,34 @@ class Vqgen : public Vqcodec {
   }
 };
 
-const std::vector<std::string> kOptions = {"--context",     "--seconds", "--out",      "-o",          "--mix",
-                                           "--from",        "--to",      "--continue", "--count",     "--seed",
-                                           "--temperature", "--top-k",   "--top-p",    "--guidance",  "--repetition",
-                                           "--model",       "--prior",   "--threads",  "--listen-to", "--candidates",
-                                           "--json",        "--best",    "--midi",     "--force",     "--quiet",
+const std::vector<std::string> kOptions = {"--context",
+                                           "--seconds",
+                                           "--out",
+                                           "-o",
+                                           "--mix",
+                                           "--from",
+                                           "--to",
+                                           "--continue",
+                                           "--count",
+                                           "--seed",
+                                           "--temperature",
+                                           "--top-k",
+                                           "--top-p",
+                                           "--guidance",
+                                           "--repetition",
+                                           "--model",
+                                           "--prior",
+                                           "--threads",
+                                           "--listen-to",
+                                           "--candidates",
+                                           "--json",
+                                           "--best",
+                                           "--midi",
+                                           "--force",
+                                           "--quiet",
+                                           "--tries",
+                                           "--level-temperature",
+                                           "--detail-temperature",
                                            "--help"};
 
 TEST_F(Vqgen, HelpNamesEveryOption) {
@@ -133,25 +156,54 @@ TEST_F(Vqgen, TheLineIsWhatTheNewFileHolds) {
 }
 
 TEST_F(Vqgen, ASeedGivesTheSameLineOnEveryPathAndAnyNumberOfThreads) {
-  const std::vector<std::string> base = {"drums", "--context", vqc(), "--top-p", "0.9", "--quiet"};
-  const auto bytes = [&](std::vector<std::string> more, const std::string& cpu = "") {
-    std::vector<std::string> arguments = base;
-    arguments.insert(arguments.end(), {"-o", dir_ / "a.vqc", "--force"});
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    makes(arguments, {.environment = {{"VQCODEC_CPU", cpu}}});
-    return read_bytes(dir_ / "a.vqc");
+  // The bass is steered by what its pieces sound like.
+  for (const std::string source : {"drums", "bass"}) {
+    const std::vector<std::string> base = {source, "--context", vqc(), "--top-p", "0.9", "--quiet", "--force"};
+    const auto bytes = [&](std::vector<std::string> more, const std::string& cpu = "") {
+      std::vector<std::string> arguments = base;
+      arguments.insert(arguments.end(), {"-o", dir_ / "a.vqc"});
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      makes(arguments, {.environment = {{"VQCODEC_CPU", cpu}}});
+      return read_bytes(dir_ / "a.vqc");
+    };
+    const std::string wanted = bytes({"--threads", "1"});
+    EXPECT_TRUE(bytes({"--threads", "1"}, "portable") == wanted);
+    EXPECT_TRUE(bytes({"--threads", "5", "--seed", "1"}) == wanted);
+    EXPECT_FALSE(bytes({"--seed", "2"}) == wanted);
+    std::vector<std::string> three = base;
+    three.insert(three.end(), {"-o", dir_ / "b.vqc", "--count", "3"});
+    makes(three);
+    EXPECT_EQ(read_bytes(dir_ / "b-1.vqc"), wanted);
+    EXPECT_NE(codes(dir_ / "b-2.vqc"), codes(dir_ / "b-1.vqc"));
+    EXPECT_NE(codes(dir_ / "b-2.vqc"), codes(dir_ / "b-3.vqc"));
+    EXPECT_FALSE(std::filesystem::exists(dir_ / "b.vqc"));
+  }
+}
+
+// With the model and the prior that are shipped: random ones make noise, which has no notes.
+TEST_F(Vqgen, TriesGiveMoreChordTones) {
+  const std::string root = std::getenv("VQCODEC_SOURCE_DIR");
+  const RunOptions shipped{.environment = {{"VQCODEC_MODEL", root + "/models/default.safetensors"},
+                                           {"VQCODEC_PRIOR", root + "/models/prior.safetensors"}}};
+  ok({"encode", root + "/demo/piece.flac", "-o", dir_ / "piece.vqc", "--quiet"}, shipped);
+  const auto report = [&](const std::string& source, const std::string& tries) {
+    return json::parse(makes({source, "--context", dir_ / "piece.vqc", "-o", dir_ / "a.wav", "--force", "--json",
+                              "--quiet", "--tries", tries, "--count", "2"},
+                             shipped)
+                           .out);
   };
-  const std::string wanted = bytes({"--threads", "1"});
-  EXPECT_TRUE(bytes({"--threads", "1"}, "portable") == wanted);
-  EXPECT_TRUE(bytes({"--threads", "5", "--seed", "1"}) == wanted);
-  EXPECT_FALSE(bytes({"--seed", "2"}) == wanted);
-  std::vector<std::string> three = base;
-  three.insert(three.end(), {"-o", dir_ / "b.vqc", "--count", "3"});
-  makes(three);
-  EXPECT_EQ(read_bytes(dir_ / "b-1.vqc"), wanted);
-  EXPECT_NE(codes(dir_ / "b-2.vqc"), codes(dir_ / "b-1.vqc"));
-  EXPECT_NE(codes(dir_ / "b-2.vqc"), codes(dir_ / "b-3.vqc"));
-  EXPECT_FALSE(std::filesystem::exists(dir_ / "b.vqc"));
+  const json plain = report("bass", "1"), steered = report("bass", "6");
+  EXPECT_EQ(plain["settings"]["tries"], 1);
+  EXPECT_EQ(steered["settings"]["tries"], 6);
+  const auto sum_of = [](const json& all, const char* figure) {
+    double sum = 0;
+    for (const json& line : all["lines"]) sum += line["fit"][figure].get<double>();
+    return sum;
+  };
+  EXPECT_GT(sum_of(steered, "chord_tones"), sum_of(plain, "chord_tones") + 0.2);
+  EXPECT_GT(sum_of(steered, "notes"), 0);
+  // Drums have no notes to choose by.
+  EXPECT_EQ(report("drums", "6")["settings"]["tries"], 1);
 }
 
 TEST_F(Vqgen, APassageLeavesTheRest) {
@@ -268,6 +320,10 @@ TEST_F(Vqgen, ContradictionsAreRefused) {
                                                                      {{"--temperature", "-1"}, "temperature -1"},
                                                                      {{"--temperature", "2e9"}, "temperature"},
                                                                      {{"--temperature", "nan"}, "temperature"},
+                                                                     {{"--level-temperature", "-1"}, "temperature"},
+                                                                     {{"--detail-temperature", "2e9"}, "temperature"},
+                                                                     {{"--tries", "0"}, "tries 0"},
+                                                                     {{"--tries", "17"}, "tries 17"},
                                                                      {{"--top-k", "-2"}, "top-k"},
                                                                      {{"--top-p", "0"}, "top-p"},
                                                                      {{"--top-p", "2"}, "top-p"},
@@ -308,7 +364,8 @@ TEST_F(Vqgen, InterruptedItLeavesNothing) {
 
 TEST_F(Vqgen, ExtremeTemperaturesGiveLines) {
   for (const char* temperature : {"0", "1e9", "1e-300"}) {
-    makes({"bass", "--context", vqc(), "-o", dir_ / "a.wav", "--force", "--quiet", "--temperature", temperature});
+    makes({"bass", "--context", vqc(), "-o", dir_ / "a.wav", "--force", "--quiet", "--temperature", temperature,
+           "--level-temperature", temperature, "--detail-temperature", temperature});
     EXPECT_EQ(read_audio(dir_ / "a.wav").size(), 2 * kNumSamples);
   }
 }

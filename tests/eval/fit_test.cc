@@ -188,6 +188,29 @@ TEST(Harmony, NamesChordsAndTuning) {
   EXPECT_TRUE(find_harmony({}, kRate, {}).chord.empty());
 }
 
+TEST(Fit, ChordBalanceOfAStretchCountsTonesForAndAgainst) {
+  const FitContext context = context_of(make_song());
+  const auto balance = [&](const std::vector<float>& line, double track_from, double from, double to) {
+    const auto begin = static_cast<size_t>(track_from * kRate);
+    const PitchTrack track = track_pitch(std::span(line).subspan(begin), kRate, pitch_options("bass"));
+    return chord_balance(context, track, track_from, from, to);
+  };
+  const std::vector<float> line = bass_line();
+  // Tones sound for 0.4 s of a beat of 0.5 s.
+  for (const double from : {2.0, 2.5, 6.0, 9.0}) {
+    EXPECT_GT(balance(line, 0, from, from + 0.5), 0.6) << from;
+    EXPECT_NEAR(balance(line, from - 0.2, from, from + 0.5), balance(line, 0, from, from + 0.5), 0.1) << from;
+    EXPECT_LT(balance(bass_line(1), from - 0.2, from, from + 0.5), -0.6) << from;
+  }
+  EXPECT_EQ(balance(silence(), 0, 2, 2.5), 0);
+  EXPECT_EQ(balance(line, 0, 2, 2), 0);
+  EXPECT_EQ(balance(line, 0, kSongSeconds + 1, kSongSeconds + 2), 0);
+  MadeSong alone = make_song();
+  alone.other = silence();
+  const FitContext without = context_of(alone);
+  EXPECT_EQ(chord_balance(without, track_pitch(line, kRate, pitch_options("bass")), 0, 2, 4), 0);
+}
+
 TEST(Fit, TheRightKeyAgreesAndTheWrongOneDoesNot) {
   const MadeSong song = make_song();
   const FitContext context = context_of(song);

@@ -48,9 +48,7 @@ std::vector<int> gains_of(const Line& line) {
 class LineOnPath : public runtime::EveryPath {};
 
 // If this fails on a new machine or compiler, a seed gives another line there.
-TEST_P(LineOnPath, ASeedGivesTheCodesWrittenDown) {
-  EXPECT_EQ(golden_lines_digest(), kGoldenLines);
-}
+TEST_P(LineOnPath, ASeedGivesTheCodesWrittenDown) { EXPECT_EQ(golden_lines_digest(), kGoldenLines); }
 
 VQCODEC_ON_EVERY_PATH(LineOnPath);
 
@@ -72,6 +70,82 @@ TEST(Line, CodesDoNotDependOnThreadsBatchesOrTheNumberOfLines) {
       for (size_t i = 0; i < 2; ++i) EXPECT_EQ(codes_of(two.lines[i]), codes_of(wanted.lines[i]));
     }
   }
+}
+
+// How many even codes the first codebook has in [from, to): what the judges of these tests like.
+double even_codes(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to) {
+  EXPECT_EQ(static_cast<int64_t>(codes.size()), 3 * (to - first_frame));
+  double count = 0;
+  for (int64_t t = from; t < to; ++t) count += codes[static_cast<size_t>(3 * (t - first_frame))] % 2 == 0 ? 1 : 0;
+  return count;
+}
+
+TEST(Line, EachStretchIsTheBestOfItsTries) {
+  const Song song = sounding_song();
+  const std::vector<int64_t> ends = {0, 17, 40, 61, 90, 500};
+  for (const Passage passage : {whole(song), Passage{33, 77}}) {
+    LineOptions options{.num_candidates = 2, .steering = {.num_tries = 5, .ends = ends}};
+    std::vector<double> scores;  // in the order of the calls: of one thread they come try by try
+    std::vector<std::pair<int64_t, int64_t>> stretches;
+    options.steering.judge = [&](auto codes, int64_t first_frame, int64_t from, int64_t to) {
+      scores.push_back(even_codes(codes, first_frame, from, to));
+      if (stretches.empty() || stretches.back() != std::pair(from, to)) stretches.emplace_back(from, to);
+      return scores.back();
+    };
+    const Lines made = make(song, passage, options);
+    std::vector<std::pair<int64_t, int64_t>> wanted;
+    int64_t from = passage.from_frame;
+    for (const int64_t end : {17, 40, 61, 90}) {
+      if (end <= passage.from_frame || end >= passage.to_frame) continue;
+      wanted.emplace_back(from, end);
+      from = end;
+    }
+    wanted.emplace_back(from, passage.to_frame);
+    EXPECT_EQ(stretches, wanted);
+    // Of every candidate the line has the best tries' codes.
+    const size_t num_candidates = static_cast<size_t>(made.num_candidates);
+    ASSERT_EQ(scores.size(), stretches.size() * 5 * num_candidates);
+    const auto codes = codes_of(made.lines[0]);
+    for (size_t k = 0; k < stretches.size(); ++k) {
+      const auto at =
+          scores.begin() + static_cast<long>((k * num_candidates + static_cast<size_t>(made.lines[0].candidate)) * 5);
+      const auto [first, last] = stretches[k];
+      EXPECT_EQ(even_codes(std::span(codes).first(static_cast<size_t>(3 * last)), 0, first, last),
+                *std::max_element(at, at + 5))
+          << k;
+    }
+  }
+}
+
+TEST(Line, SteeringDoesNotDependOnThreadsBatchesOrTheNumberOfLines) {
+  const Song song = sounding_song();
+  LineOptions options{.guidance = 1.7,
+                      .num_lines = 4,
+                      .num_candidates = 2,
+                      .steering = {.num_tries = 3, .ends = {20, 50, 60}, .judge = even_codes}};
+  for (const Passage passage : {whole(song), Passage{33, 77}}) {
+    const Lines wanted = make(song, passage, options);
+    for (const int threads : {1, 5}) {
+      for (const int rows : {1, 7, 64}) {
+        options.max_rows = rows;
+        EXPECT_EQ(digest(make(song, passage, options, kBass, 0, threads)), digest(wanted)) << threads << ' ' << rows;
+      }
+    }
+    LineOptions fewer = options;
+    fewer.num_lines = 2;
+    const Lines two = make(song, passage, fewer);
+    for (size_t i = 0; i < 2; ++i) EXPECT_EQ(codes_of(two.lines[i]), codes_of(wanted.lines[i]));
+    // A judge that likes all alike leaves the first try, which is the line without steering.
+    LineOptions plain = options, alike = options;
+    plain.steering = {};
+    alike.steering.judge = [](auto...) { return 0.0; };
+    EXPECT_EQ(digest(make(song, passage, alike)), digest(make(song, passage, plain)));
+    EXPECT_NE(digest(make(song, passage, plain)), digest(wanted));
+  }
+  options.steering.num_tries = 0;
+  EXPECT_ERROR(make(song, whole(song), options), ExitCode::kUsage, HasSubstr("tries 0"));
+  options.steering.num_tries = kMaxTries + 1;
+  EXPECT_ERROR(make(song, whole(song), options), ExitCode::kUsage, HasSubstr("tries 17"));
 }
 
 TEST(Line, SeedsLinesAndContextsGiveOtherCodes) {
@@ -107,6 +181,18 @@ TEST(Line, GreedyIsTheLikeliestAndHotIsNearlyUniform) {
   const Lines plain = make(song, whole(song), {.repetition_penalty = 0});
   EXPECT_LT(greedy.lines[0].new_bits_per_code, plain.lines[0].new_bits_per_code);
   EXPECT_LT(plain.lines[0].new_bits_per_code, hot.lines[0].new_bits_per_code);
+}
+
+TEST(Line, EveryCodebookCanHaveItsTemperature) {
+  const Song song = sounding_song();
+  const Lines mixed = make(song, whole(song), {.num_lines = 2, .temperatures = {0, 0, 1}});
+  const auto first = codes_of(mixed.lines[0]), second = codes_of(mixed.lines[1]);
+  EXPECT_EQ(std::vector(first.begin(), first.begin() + 2), std::vector(second.begin(), second.begin() + 2));
+  EXPECT_NE(first, second);
+  EXPECT_EQ(digest(make(song, whole(song), {.temperatures = {0.7, 0.7, 0.7}})),
+            digest(make(song, whole(song), {.sampling = {.temperature = 0.7}})));
+  EXPECT_ERROR(make(song, whole(song), {.temperatures = {1, 1}}), ExitCode::kUsage, HasSubstr("2 temperatures"));
+  EXPECT_ERROR(make(song, whole(song), {.temperatures = {1, 1, -1}}), ExitCode::kUsage, HasSubstr("temperature -1"));
 }
 
 // With logits that hang on the frame before alone a greedy line would go round in a circle.

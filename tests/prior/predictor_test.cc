@@ -175,6 +175,62 @@ TEST_P(PredictorOnPath, RowsOfAGroupGetTheSameCodesAndTheirOwnLogits) {
   }
 }
 
+TEST_P(PredictorOnPath, ABranchGoesOnAsTheRowItIsOf) {
+  const Config config = small_config();
+  const auto model = random_prior(config);
+  const auto drums = random_codes(config, 60, 2, 5);
+  const std::vector<uint16_t> first = random_codes(config, 50, 2, 1), second = random_codes(config, 50, 2, 2),
+                              third = random_codes(config, 50, 2, 3);
+  constexpr size_t kBranchAt = 23;
+  const auto size = static_cast<size_t>(config.codebook_size);
+  ThreadPool pool(1);
+  // Groups of two rows, with drums and without.
+  const auto segment_rows = [&](int64_t count) {
+    std::vector<Stepper::Row> rows;
+    for (int64_t i = 0; i < count; ++i) {
+      rows.push_back({0, 2, 50, {{1, 2, drums}}});
+      rows.push_back({0, 2, 50, {}});
+    }
+    return rows;
+  };
+  // What each group gets, and the logits of the second one.
+  const auto run = [&](const std::vector<std::vector<uint16_t>>& before, const std::vector<uint16_t>& after,
+                       bool branches) {
+    Stepper stepper(model, segment_rows(static_cast<int64_t>(before.size())), pool, 2);
+    std::vector<float> logits_of_last;
+    const auto step = [&] {
+      return stepper.step([&](int64_t row, int codebook, std::span<float> logits) {
+        const auto frame = static_cast<size_t>(stepper.num_frames_done());
+        const size_t group = static_cast<size_t>(row) / 2;
+        if (group + 1 == before.size() && frame >= kBranchAt)
+          logits_of_last.insert(logits_of_last.end(), logits.begin(), logits.begin() + static_cast<long>(2 * size));
+        return (frame < kBranchAt ? before[group] : after)[frame * 2 + static_cast<size_t>(codebook)];
+      });
+    };
+    for (size_t t = 0; t < kBranchAt; ++t) step();
+    if (branches) stepper.branch(0, 2);
+    while (step()) {
+    }
+    const auto codes = stepper.codes(2 * (before.size() - 1));
+    logits_of_last.insert(logits_of_last.end(), codes.begin(), codes.end());
+    return logits_of_last;
+  };
+  const auto wanted = run({first}, third, false);
+  EXPECT_TRUE(runtime::same_bits(run({first, second}, third, true), wanted));
+  EXPECT_FALSE(runtime::same_bits(run({first, second}, third, false), wanted));
+
+  Stepper stepper(model, segment_rows(2), pool, 2);
+  EXPECT_ERROR(stepper.branch(1, 2), ExitCode::kInternal, HasSubstr("branch"));
+  EXPECT_ERROR(stepper.branch(0, 4), ExitCode::kInternal, HasSubstr("branch"));
+  auto rows = segment_rows(1);
+  rows.push_back({2, 2, 50, {}});
+  rows.push_back({2, 2, 50, {}});
+  EXPECT_ERROR(Stepper(model, rows, pool, 2).branch(0, 2), ExitCode::kInternal, HasSubstr("differ in source"));
+  while (stepper.step([](int64_t, int, std::span<float>) { return uint16_t{0}; })) {
+  }
+  EXPECT_ERROR(stepper.branch(0, 2), ExitCode::kInternal, HasSubstr("ended"));
+}
+
 TEST_P(PredictorOnPath, CodesSurviveTheRangeCoder) {
   for (const int num_codes : {2, 3, 1000, 65536}) {
     Config config = small_config();
