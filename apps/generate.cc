@@ -189,7 +189,7 @@ class Maker {
     const generate::Passage passage = choose_passage(options_, coded_.song.info);
     std::optional<LineJudge> judge;
     if (steered_) {
-      judge.emplace(coded_.model.model, coded_.song.info, source_, *context_);
+      judge.emplace(coded_.model.model, coded_.song.info, source_, *context_, own_);
       line.steering.ends = judge->stretch_ends();
       line.steering.judge = std::cref(*judge);
     } else {
@@ -306,8 +306,16 @@ class Maker {
   void measure_context() {
     const codec::StreamInfo& info = coded_.song.info;
     const auto stems = eval::decode_sources(coded_.model.model, {info, coded_.song.segments}, pool_);
-    context_ = eval::analyse_context(stems, info.sources, options_.source, static_cast<int>(info.sample_rate_hz));
-    own_ = measure(eval::to_mono(stems[static_cast<size_t>(source_)]));
+    const auto rate_hz = static_cast<int>(info.sample_rate_hz);
+    eval::LineAnalysis own;
+    pool_.parallel_for(2, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (i == 0) context_ = eval::analyse_context(stems, info.sources, options_.source, rate_hz);
+        if (i == 1)
+          own = eval::analyse_line(eval::to_mono(stems[static_cast<size_t>(source_)]), rate_hz, options_.source);
+      }
+    });
+    own_ = eval::measure_fit(*context_, own, options_.source);
   }
   eval::FitFigures measure(std::span<const float> line) const {
     return eval::measure_fit(*context_, line, static_cast<int>(coded_.song.info.sample_rate_hz), options_.source);

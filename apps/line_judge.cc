@@ -10,14 +10,18 @@ namespace vqcodec::apps {
 
 namespace {
 
-constexpr int kStretchesPerBeat = 4;
+constexpr int kStretchesPerBeat = 2;
 constexpr int64_t kPastFrames = 4;  // that the pitch tracker hears before the stretch
 
 }  // namespace
 
 LineJudge::LineJudge(std::shared_ptr<const vqvae::Model> model, const codec::StreamInfo& info, int source,
-                     const eval::FitContext& context)
-    : model_(std::move(model)), info_(info), source_(source), context_(context) {}
+                     const eval::FitContext& context, const eval::FitFigures& own)
+    : model_(std::move(model)),
+      info_(info),
+      source_(source),
+      context_(context),
+      range_(eval::expected_range(own, info.sources[static_cast<size_t>(source)])) {}
 
 std::vector<int64_t> LineJudge::stretch_ends() const {
   std::vector<int64_t> frames;
@@ -38,21 +42,24 @@ double LineJudge::operator()(std::span<const uint16_t> codes, int64_t first_fram
   const auto heard = codes.subspan(static_cast<size_t>((begin - first_frame) * info_.num_codebooks));
   std::vector<float> samples;
   runtime::ThreadPool pool(1);
-  vqvae::Decoder decoder(
-      model_, {.sources = {source_}, .num_codebooks = static_cast<int>(info_.num_codebooks), .first_frame = begin},
-      pool, [&](int, std::span<const float> block) {
-        const auto mono = eval::to_mono(block);
-        samples.insert(samples.end(), mono.begin(), mono.end());
-      });
+  vqvae::Decoder decoder(model_,
+                         {.sources = {source_},
+                          .num_codebooks = static_cast<int>(info_.num_codebooks),
+                          .first_frame = begin,
+                          .fill_noise = false},
+                         pool, [&](int, std::span<const float> block) {
+                           const auto mono = eval::to_mono(block);
+                           samples.insert(samples.end(), mono.begin(), mono.end());
+                         });
   const codec::SourceSegment segment{vqvae::kUnitGain, {heard.begin(), heard.end()}};
   decoder.push(std::span(&segment, 1));
   decoder.finish();
 
   const eval::PitchTrack track = eval::track_pitch(samples, static_cast<int>(info_.sample_rate_hz),
                                                    eval::pitch_options(info_.sources[static_cast<size_t>(source_)]));
-  const double balance =
-      eval::chord_balance(context_, track, static_cast<double>(begin) * hop_seconds,
-                          static_cast<double>(from) * hop_seconds, static_cast<double>(to) * hop_seconds);
+  const double balance = eval::chord_balance(context_, track, static_cast<double>(begin) * hop_seconds,
+                                             static_cast<double>(from) * hop_seconds,
+                                             static_cast<double>(to) * hop_seconds, range_, 1 / hop_seconds);
   return std::round(64 * balance);
 }
 

@@ -16,15 +16,15 @@ namespace vqcodec::apps {
 
 class LineJudge {
  public:
-  // `context` and `info` outlive the object; source: index into info.sources.
+  // `context` and `info` outlive the object; source: index into info.sources; own: of the song's own line.
   LineJudge(std::shared_ptr<const vqvae::Model> model, const codec::StreamInfo& info, int source,
-            const eval::FitContext& context);
+            const eval::FitContext& context, const eval::FitFigures& own);
 
-  // Frames nearest to the quarters of the song's beats.
+  // Frames nearest to the halves of the song's beats.
   std::vector<int64_t> stretch_ends() const;
 
   // For generate::Steering. The codes are decoded from a little before the stretch on and their pitch is tracked; the
-  // share of the time in which it is a tone of the beat's triad, less that in which it is another one. Rounded to
+  // share of the time in which it is a tone of the beat's triad in the expected range, less that in which it is not. Rounded to
   // 1/64, so that the last bits of a C library's logarithm choose nothing.
   double operator()(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to) const;
 
@@ -33,6 +33,7 @@ class LineJudge {
   const codec::StreamInfo& info_;
   int source_;
   const eval::FitContext& context_;
+  eval::KeyRange range_;
 };
 
 }  // namespace vqcodec::apps

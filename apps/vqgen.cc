@@ -47,11 +47,12 @@ Examples:
 )";
 
 // By what vqeval fit says of lines on songs set aside (docs/RESULTS.md): at temperature 1 a prior that knows little gives noise.
-constexpr double kTemperature = 0.4;
+constexpr double kTemperature = 0.8;
 constexpr double kLevelTemperature = 0.9;
-constexpr double kDetailTemperature = 0;
+constexpr double kDetailTemperature = 0.4;
 constexpr double kTopP = 0.9;
-constexpr int kTries = 4;
+constexpr double kGuidance = 2;
+constexpr int kTries = 6;
 
 void warn(const std::string& message) { std::cerr << "vqgen: " << message << std::endl; }
 
@@ -69,16 +70,16 @@ int run(const std::vector<std::string>& arguments) {
   add("listen-to", po::value<std::string>(), "sources to listen to, such as drums,other; all others if not given");
   add("count", po::value<int>()->default_value(1), "lines to write, 1 to 256");
   add("seed", po::value<uint64_t>()->default_value(defaults.seed), "another seed, another line");
-  add("temperature", po::value<double>()->default_value(kTemperature, "0.4"),
+  add("temperature", po::value<double>()->default_value(kTemperature, "0.8"),
       "0 = the likeliest codes, 1 = as the prior says, up to 1e9 = any; of the codes that say most");
   add("level-temperature", po::value<double>()->default_value(kLevelTemperature, "0.9"),
       "the same of the codes of levels, which make rhythm and accents");
-  add("detail-temperature", po::value<double>()->default_value(kDetailTemperature), "the same of all other codes");
+  add("detail-temperature", po::value<double>()->default_value(kDetailTemperature, "0.4"), "the same of all other codes");
   add("top-k", po::value<int>()->default_value(defaults.sampling.top_k),
       "draw from the k likeliest codes only, 0 = from all");
   add("top-p", po::value<double>()->default_value(kTopP, "0.9"),
       "draw from the likeliest codes that have this share together");
-  add("guidance", po::value<double>()->default_value(defaults.guidance),
+  add("guidance", po::value<double>()->default_value(kGuidance),
       "how much the song counts: 0 = nothing, 1 = as the prior says, more = more");
   add("repetition", po::value<double>()->default_value(defaults.repetition_penalty),
       "how strongly copies of the last bars and codes that stay are held down, 0 = not");

@@ -20,6 +20,7 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSilentDb = -60;
 constexpr double kNearSeconds = 0.035;
+constexpr double kHumCents = 12;
 constexpr double kGridSeconds = 0.5;
 // Below these differences of own and other a scale says nothing: shares, shares, semitones, octaves, cents.
 constexpr double kLeastScale[kNumFitMeasures] = {0.02, 0.02, 0.5, 0.05, 1};
@@ -83,16 +84,25 @@ FitContext analyse_context(std::span<const std::vector<float>> stems, std::span<
   return context;
 }
 
+LineAnalysis analyse_line(std::span<const float> line, int sample_rate_hz, const std::string& source) {
+  LineAnalysis analysis;
+  for (const float value : line) analysis.energy += double{value} * value;
+  analysis.num_samples = static_cast<int64_t>(line.size());
+  analysis.onsets = find_onsets(onset_curve(line, sample_rate_hz));
+  if (source != "drums") analysis.notes = find_notes(track_pitch(line, sample_rate_hz, pitch_options(source)));
+  return analysis;
+}
+
 FitFigures measure_fit(const FitContext& context, std::span<const float> line, int sample_rate_hz,
                        const std::string& source) {
   const auto most = static_cast<size_t>(std::llround(context.seconds * sample_rate_hz));
-  line = line.first(std::min(line.size(), most));
-  FitFigures figures;
-  double energy = 0;
-  for (const float value : line) energy += double{value} * value;
-  figures.level_db = 10 * std::log10(energy / std::max<double>(1, static_cast<double>(line.size())));
+  return measure_fit(context, analyse_line(line.first(std::min(line.size(), most)), sample_rate_hz, source), source);
+}
 
-  const std::vector<Onset> onsets = find_onsets(onset_curve(line, sample_rate_hz));
+FitFigures measure_fit(const FitContext& context, const LineAnalysis& line, const std::string& source) {
+  FitFigures figures;
+  figures.level_db = 10 * std::log10(line.energy / static_cast<double>(std::max<int64_t>(1, line.num_samples)));
+  const std::vector<Onset>& onsets = line.onsets;
   const std::vector<double>& beat = context.accents.strength;
   if (std::ranges::all_of(beat, [](double strength) { return strength == 0; })) {
     figures.beat = kNan;
@@ -118,7 +128,7 @@ FitFigures measure_fit(const FitContext& context, std::span<const float> line, i
     return figures;
   }
 
-  const std::vector<Note> notes = find_notes(track_pitch(line, sample_rate_hz, pitch_options(source)));
+  const std::vector<Note>& notes = line.notes;
   figures.num_notes = static_cast<int>(notes.size());
   figures.notes_per_second = context.seconds > 0 ? static_cast<double>(notes.size()) / context.seconds : 0;
   figures.register_key = figures.tuning_cents = kNan;
@@ -159,8 +169,14 @@ FitFigures measure_fit(const FitContext& context, std::span<const float> line, i
   return figures;
 }
 
+KeyRange expected_range(const FitFigures& own, const std::string& source) {
+  if (!std::isnan(own.register_key) && own.num_notes > 0) return {own.register_key - 12, own.register_key + 12};
+  if (source == "bass") return {28, 55};  // E1, the lowest string, to G3
+  return {43, 84};
+}
+
 double chord_balance(const FitContext& context, const PitchTrack& track, double track_seconds, double from_seconds,
-                     double to_seconds) {
+                     double to_seconds, const KeyRange& range, double frame_hz) {
   const std::vector<double>& edges = context.edges;
   int balance = 0, count = 0;
   for (size_t i = 0; i < track.hz.size(); ++i) {
@@ -172,7 +188,12 @@ double chord_balance(const FitContext& context, const PitchTrack& track, double 
     const auto& chord = context.harmony.chord[beat - 1];
     if (std::ranges::find(chord, true) == chord.end()) continue;
     const double key = 69 + 12 * std::log2(track.hz[i] / 440) - context.harmony.tuning_cents / 100;
-    balance += chord[static_cast<size_t>((std::lround(key) % 12 + 12) % 12)] ? 1 : -1;
+    const double multiple = frame_hz > 0 ? track.hz[i] / frame_hz : 0.5;
+    const bool hums =
+        multiple > 0.5 && std::abs(1200 * std::log2(multiple / std::max(1.0, std::round(multiple)))) < kHumCents;
+    const bool fits = !hums && key > range.low - 0.5 && key < range.high + 0.5 &&
+                      chord[static_cast<size_t>((std::lround(key) % 12 + 12) % 12)];
+    balance += fits ? 1 : -1;
   }
   return count > 0 ? static_cast<double>(balance) / count : 0;
 }

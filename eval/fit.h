@@ -46,16 +46,37 @@ struct FitFigures {
   int num_notes = 0;
 };
 
+// What of a line does not depend on a context.
+struct LineAnalysis {
+  double energy = 0;  // sum of squares
+  int64_t num_samples = 0;
+  std::vector<Onset> onsets;
+  std::vector<Note> notes;  // none of drums
+};
+// line: mono. `source` as in measure_fit().
+LineAnalysis analyse_line(std::span<const float> line, int sample_rate_hz, const std::string& source);
+
+// line: as analysed, not longer than the context. `source`: as there.
+FitFigures measure_fit(const FitContext& context, const LineAnalysis& line, const std::string& source);
 // line: mono, of the context's sample rate; what is beyond the context's end is left aside. `source`: drums have no
 // notes, and others are tracked in the range of pitch_options().
 FitFigures measure_fit(const FitContext& context, std::span<const float> line, int sample_rate_hz,
                        const std::string& source);
 
-// Share of the stretch in which a pitch sounds that is a tone of its beat's triad, less that in which another one does:
-// -1..1, 0 where no pitch sounds or the others play no triad. The track begins at `track_seconds` of the song; the
-// stretch is [from_seconds, to_seconds).
+// MIDI keys, with fractions.
+struct KeyRange {
+  double low = -1000, high = 1000;
+};
+// What a line of the source can be expected to keep to: an octave around the median of `own`, the song's own line, or if
+// that has no notes, what such a source usually plays.
+KeyRange expected_range(const FitFigures& own, const std::string& source);
+
+// Share of the stretch in which a pitch within `range` sounds that is a tone of its beat's triad, less that in which
+// another one does: -1..1, 0 where no pitch sounds or the others play no triad. Pitches within 12 cents of a multiple of
+// frame_hz, if that is above 0, count against: it is what the same codes in every frame sound like. The track begins at
+// `track_seconds` of the song; the stretch is [from_seconds, to_seconds).
 double chord_balance(const FitContext& context, const PitchTrack& track, double track_seconds, double from_seconds,
-                     double to_seconds);
+                     double to_seconds, const KeyRange& range = {}, double frame_hz = 0);
 
 // {chord_tones, beat, register_key, notes_per_second, tuning_cents, level_db, notes}
 Json fit_figures_json(const FitFigures& figures);

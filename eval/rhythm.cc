@@ -32,9 +32,9 @@ constexpr double kChromaLowHz = 55, kChromaHighHz = 1760;
 class Spectra {
  public:
   explicit Spectra(int window_samples)
-      : fft_(static_cast<size_t>(window_samples), false),
+      : fft_(static_cast<size_t>(window_samples / 2), false),
+        out_(static_cast<size_t>(window_samples / 2)),
         in_(static_cast<size_t>(window_samples)),
-        out_(in_.size()),
         magnitudes_(in_.size() / 2 + 1) {
     for (size_t i = 0; i < in_.size(); ++i) {
       shape_.push_back(static_cast<float>(
@@ -45,19 +45,24 @@ class Spectra {
   // Centred at sample `middle`; valid until the next call.
   const std::vector<float>& at(std::span<const float> samples, int64_t middle) {
     const int64_t begin = middle - static_cast<int64_t>(in_.size() / 2), count = static_cast<int64_t>(samples.size());
-    for (size_t i = 0; i < in_.size(); ++i) {
-      const int64_t from = begin + static_cast<int64_t>(i);
-      in_[i] = from < 0 || from >= count ? 0.0F : samples[static_cast<size_t>(from)] * shape_[i];
-    }
-    fft_.transform(in_.data(), out_.data());
-    for (size_t k = 0; k < magnitudes_.size(); ++k) magnitudes_[k] = std::abs(out_[k]);
+    const auto size = static_cast<int64_t>(in_.size());
+    const int64_t first = std::clamp<int64_t>(-begin, 0, size), last = std::clamp<int64_t>(count - begin, first, size);
+    std::fill(in_.begin(), in_.begin() + first, 0.0F);
+    const float* from = samples.data() + begin;
+    for (int64_t i = first; i < last; ++i) in_[static_cast<size_t>(i)] = from[i] * shape_[static_cast<size_t>(i)];
+    std::fill(in_.begin() + last, in_.end(), 0.0F);
+    fft_.transform_real(in_.data(), out_.data());
+    // The first has bins 0 and size / 2 as its parts.
+    magnitudes_.front() = std::abs(out_[0].real());
+    magnitudes_.back() = std::abs(out_[0].imag());
+    for (size_t k = 1; k < out_.size(); ++k) magnitudes_[k] = std::sqrt(std::norm(out_[k]));
     return magnitudes_;
   }
 
  private:
   kissfft<float> fft_;
-  std::vector<std::complex<float>> in_, out_;
-  std::vector<float> shape_, magnitudes_;
+  std::vector<std::complex<float>> out_;
+  std::vector<float> in_, shape_, magnitudes_;
 };
 
 // The curve of a flux: less its local mean, in units of the strongest onsets.

@@ -202,6 +202,21 @@ TEST(Fit, ChordBalanceOfAStretchCountsTonesForAndAgainst) {
     EXPECT_NEAR(balance(line, from - 0.2, from, from + 0.5), balance(line, 0, from, from + 0.5), 0.1) << from;
     EXPECT_LT(balance(bass_line(1), from - 0.2, from, from + 0.5), -0.6) << from;
   }
+  // Out of the range, and at multiples of the frame rate.
+  const PitchTrack track = track_pitch(line, kRate, pitch_options("bass"));
+  EXPECT_GT(chord_balance(context, track, 0, 2, 2.5, {24, 60}), 0.6);
+  EXPECT_LT(chord_balance(context, track, 0, 2, 2.5, {48, 60}), -0.6);
+  const double hz = track.hz[static_cast<size_t>(2.2 / track.hop_seconds)];
+  EXPECT_LT(chord_balance(context, track, 0, 2, 2.5, {}, hz / 2), -0.6);
+  EXPECT_GT(chord_balance(context, track, 0, 2, 2.5, {}, hz / 2.05), 0.6);
+  FitFigures own;
+  own.register_key = 40;
+  own.num_notes = 3;
+  EXPECT_EQ(expected_range(own, "bass").low, 28);
+  EXPECT_EQ(expected_range(own, "bass").high, 52);
+  own.register_key = std::nan("");
+  EXPECT_EQ(expected_range(own, "bass").low, 28);
+  EXPECT_EQ(expected_range(own, "bass").high, 55);
   EXPECT_EQ(balance(silence(), 0, 2, 2.5), 0);
   EXPECT_EQ(balance(line, 0, 2, 2), 0);
   EXPECT_EQ(balance(line, 0, kSongSeconds + 1, kSongSeconds + 2), 0);

@@ -151,6 +151,37 @@ TEST_F(PriorTrainerTest, AnInterruptedRunGoesOnWithTheSameLosses) {
   for (size_t i = 5; i < 12; ++i) EXPECT_EQ(trainer->step(), losses[i]);
 }
 
+TEST_F(PriorTrainerTest, ANewRunCanBeginWithAPrior) {
+  auto first = make(small_recipe(30), "first");
+  first->run();
+  exported("first");
+  const std::vector<CodeCost> wanted = first->validate(true);
+  const auto begin = [&](const Recipe& recipe, const std::string& folder, const std::string& prior) {
+    return std::make_unique<Trainer>(
+        recipe, std::vector<WeightedCodes>{{made_codes(40, 1, id_), 1}}, std::vector<CodeSet>{made_codes(3, 99, id_)},
+        TrainOptions{{.out_folder = dir_ / folder, .num_threads = 1}, nullptr, prior});
+  };
+  const std::string prior = dir_ / "prior.safetensors";
+  auto second = begin(small_recipe(12), "second", prior);
+  EXPECT_EQ(second->current_step(), 0);
+  const std::vector<CodeCost> found = second->validate(true);
+  for (size_t s = 0; s < 2; ++s) EXPECT_EQ(found[s].prior_bits, wanted[s].prior_bits);
+  EXPECT_NE(make(small_recipe(12), "third")->validate(true)[0].prior_bits, wanted[0].prior_bits);
+  // A run that is there goes on from its checkpoint.
+  second->run();
+  const std::vector<CodeCost> later = second->validate(true);
+  const auto resumed = begin(small_recipe(12), "second", prior);
+  EXPECT_EQ(resumed->current_step(), 12);
+  EXPECT_EQ(resumed->validate(true)[0].prior_bits, later[0].prior_bits);
+
+  Recipe wider = small_recipe(12);
+  wider.prior["width"] = 64;
+  EXPECT_ERROR(begin(wider, "a", prior), ExitCode::kModel, HasSubstr("width"));
+  EXPECT_ERROR(begin(small_recipe(12), "b", dir_ / "none.safetensors"), ExitCode::kModel, HasSubstr("no such prior"));
+  id_ = std::string(64, 'b');
+  EXPECT_ERROR(begin(small_recipe(12), "c", prior), ExitCode::kModel, HasSubstr("model_id"));
+}
+
 TEST_F(PriorTrainerTest, LogsAndStopsWithACheckpoint) {
   std::atomic<bool> stop{false};
   std::vector<std::string> lines;
@@ -290,6 +321,7 @@ TEST(PriorRecipe, IsReadWrittenAndChecked) {
   ASSERT_NE(root, nullptr);
   const Recipe shipped = load_recipe(std::string(root) + "/configs/prior.json");
   EXPECT_EQ(to_json(parse_recipe(to_json(shipped), "prior", "again")), to_json(shipped));
+  EXPECT_EQ(load_recipe(std::string(root) + "/configs/prior-more.json").prior, shipped.prior);
   const Config config = config_for(shipped, made_codes(0, 1, std::string(64, 'c')).info);
   EXPECT_EQ(config.num_codebooks, kCodebooks);
   EXPECT_EQ(config.model_id, std::string(64, 'c'));
