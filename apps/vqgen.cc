@@ -46,12 +46,13 @@ Examples:
   vqgen other --seconds 20 -o idea.wav
 )";
 
-// By what vqeval fit says of lines on songs set aside (docs/RESULTS.md): at temperature 1 a prior that knows little gives noise.
-constexpr double kTemperature = 0.8;
-constexpr double kLevelTemperature = 0.9;
-constexpr double kDetailTemperature = 0.4;
+// By what vqeval fit says of lines on songs set aside (docs/RESULTS.md): tones want cold codes, noise of drums warm ones.
+struct Drawing {
+  double temperature, level_temperature, detail_temperature, guidance;
+};
+constexpr Drawing kOfTones = {0.8, 0.9, 0.4, 2};
+constexpr Drawing kOfDrums = {1, 1, 0.8, 1.5};
 constexpr double kTopP = 0.9;
-constexpr double kGuidance = 2;
 constexpr int kTries = 6;
 
 void warn(const std::string& message) { std::cerr << "vqgen: " << message << std::endl; }
@@ -70,23 +71,24 @@ int run(const std::vector<std::string>& arguments) {
   add("listen-to", po::value<std::string>(), "sources to listen to, such as drums,other; all others if not given");
   add("count", po::value<int>()->default_value(1), "lines to write, 1 to 256");
   add("seed", po::value<uint64_t>()->default_value(defaults.seed), "another seed, another line");
-  add("temperature", po::value<double>()->default_value(kTemperature, "0.8"),
-      "0 = the likeliest codes, 1 = as the prior says, up to 1e9 = any; of the codes that say most");
-  add("level-temperature", po::value<double>()->default_value(kLevelTemperature, "0.9"),
-      "the same of the codes of levels, which make rhythm and accents");
-  add("detail-temperature", po::value<double>()->default_value(kDetailTemperature, "0.4"), "the same of all other codes");
+  add("temperature", po::value<double>(),
+      "0 = the likeliest codes, 1 = as the prior says, up to 1e9 = any; of the codes that say most; 0.8 if not given, "
+      "drums 1");
+  add("level-temperature", po::value<double>(),
+      "the same of the codes of levels, which make rhythm and accents; 0.9, drums 1");
+  add("detail-temperature", po::value<double>(), "the same of all other codes; 0.4, drums 0.8");
   add("top-k", po::value<int>()->default_value(defaults.sampling.top_k),
       "draw from the k likeliest codes only, 0 = from all");
   add("top-p", po::value<double>()->default_value(kTopP, "0.9"),
       "draw from the likeliest codes that have this share together");
-  add("guidance", po::value<double>()->default_value(kGuidance),
-      "how much the song counts: 0 = nothing, 1 = as the prior says, more = more");
+  add("guidance", po::value<double>(),
+      "how much the song counts: 0 = nothing, 1 = as the prior says, more = more; 2, drums 1.5");
   add("repetition", po::value<double>()->default_value(defaults.repetition_penalty),
       "how strongly copies of the last bars and codes that stay are held down, 0 = not");
   add("candidates", po::value<int>()->default_value(defaults.num_candidates),
       "where a passage ends within the song: drawn, of which the one that joins best is kept");
   add("tries", po::value<int>()->default_value(kTries),
-      "of each beat so many are drawn, and the one with the most chord tones is kept; 1 = none is chosen");
+      "of each half beat so many are drawn, and the one with the most chord tones is kept; 1 = none is chosen");
   add("best", "of the lines, write only the one that fits best by chord tones and beats");
   add("midi", po::value<std::string>(), "MIDI file to write the line's notes to");
   add("model", po::value<std::string>(), apps::kModelHelp);
@@ -130,10 +132,15 @@ int run(const std::vector<std::string>& arguments) {
                                       std::to_string(generate::kMaxLines) + " lines");
   }
   options.line.seed = values["seed"].as<uint64_t>();
-  options.line.sampling = {values["temperature"].as<double>(), values["top-k"].as<int>(), values["top-p"].as<double>()};
-  options.level_temperature = values["level-temperature"].as<double>();
-  options.detail_temperature = values["detail-temperature"].as<double>();
-  options.line.guidance = values["guidance"].as<double>();
+  const Drawing& usual = options.source == "drums" ? kOfDrums : kOfTones;
+  const auto real = [&](const char* name, double otherwise) {
+    return flag(values, name) ? values[name].as<double>() : otherwise;
+  };
+  options.line.sampling = {real("temperature", usual.temperature), values["top-k"].as<int>(),
+                           values["top-p"].as<double>()};
+  options.level_temperature = real("level-temperature", usual.level_temperature);
+  options.detail_temperature = real("detail-temperature", usual.detail_temperature);
+  options.line.guidance = real("guidance", usual.guidance);
   options.line.repetition_penalty = values["repetition"].as<double>();
   options.line.steering.num_tries = values["tries"].as<int>();
   options.line.num_candidates = values["candidates"].as<int>();
