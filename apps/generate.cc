@@ -378,9 +378,10 @@ class Maker {
               " samples were louder than full scale and were clipped");
       }
     }
-    if (context_ || !options_.midi.empty()) {
+    const bool tells_fit = context_ && options_.json;
+    if (tells_fit || !options_.midi.empty()) {
       const std::vector<float> mono = decode_mono(line);
-      if (context_) item["fit"] = eval::fit_figures_json(measure(mono));
+      if (tells_fit) item["fit"] = eval::fit_figures_json(measure(mono));
       if (!options_.midi.empty()) {
         const std::string midi = number == 0 ? options_.midi : numbered(options_.midi, number);
         write_midi(mono, midi);

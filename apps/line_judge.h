@@ -23,9 +23,9 @@ class LineJudge {
   // Frames nearest to the halves of the song's beats.
   std::vector<int64_t> stretch_ends() const;
 
-  // For generate::Steering. The codes are decoded from a little before the stretch on and their pitch is tracked; the
-  // share of the time in which it is a tone of the beat's triad in the expected range, less that in which it is not. Rounded to
-  // 1/64, so that the last bits of a C library's logarithm choose nothing.
+  // For generate::Steering. The codes are decoded from a little before the stretch on and their pitch is tracked:
+  // eval::chord_balance() of the stretch, within the expected range and with the frame rate's multiples against it, in
+  // whole 64ths, so that the last bits of a C library's logarithm choose nothing.
   double operator()(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to) const;
 
  private:

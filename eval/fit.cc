@@ -188,9 +188,8 @@ double chord_balance(const FitContext& context, const PitchTrack& track, double 
     const auto& chord = context.harmony.chord[beat - 1];
     if (std::ranges::find(chord, true) == chord.end()) continue;
     const double key = 69 + 12 * std::log2(track.hz[i] / 440) - context.harmony.tuning_cents / 100;
-    const double multiple = frame_hz > 0 ? track.hz[i] / frame_hz : 0.5;
-    const bool hums =
-        multiple > 0.5 && std::abs(1200 * std::log2(multiple / std::max(1.0, std::round(multiple)))) < kHumCents;
+    const double multiple = frame_hz > 0 ? std::round(track.hz[i] / frame_hz) : 0;
+    const bool hums = multiple > 0 && std::abs(1200 * std::log2(track.hz[i] / (multiple * frame_hz))) < kHumCents;
     const bool fits = !hums && key > range.low - 0.5 && key < range.high + 0.5 &&
                       chord[static_cast<size_t>((std::lround(key) % 12 + 12) % 12)];
     balance += fits ? 1 : -1;

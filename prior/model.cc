@@ -35,6 +35,15 @@ std::vector<float> columns(const std::vector<float>& matrix, int64_t width, int6
 
 }  // namespace
 
+Config config_of(const Safetensors& file) {
+  file.check_format(kFormatName);
+  try {
+    return parse_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ExitCode::kBadFile, file.name() + ": config is not JSON: " + error.what());
+  }
+}
+
 std::shared_ptr<const Model> Model::load(const std::string& path) {
   if (!std::filesystem::exists(path)) {
     throw Error(ExitCode::kModel, path + ": there is no such prior; give one with --prior, or code with --no-prior");
@@ -46,12 +55,7 @@ std::shared_ptr<const Model> Model::from_file(Safetensors file) {
   std::shared_ptr<Model> model(new Model);
   model->id_ = file.sha256();
   model->metadata_ = file.metadata();
-  file.check_format(kFormatName);
-  try {
-    model->config_ = parse_config(nlohmann::json::parse(file.metadata("config")), file.name() + ": config");
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ExitCode::kBadFile, file.name() + ": config is not JSON: " + error.what());
-  }
+  model->config_ = config_of(file);
   const Config& config = model->config_;
   const int64_t num_sources = config.num_sources(), num_codebooks = config.num_codebooks;
   const int64_t num_codes = config.codebook_size, dim = config.embedding_dim;

@@ -19,6 +19,9 @@ namespace vqcodec::prior {
 // from the same prior and the same codes. To be raised with every change of docs/PRIOR.md, "What the numerics id covers".
 inline constexpr uint32_t kNumericsId = 1;
 
+// The config in a prior's file. Throws Error(kModel) when the file is no prior, Error(kBadFile) when its config is not valid.
+Config config_of(const runtime::Safetensors& file);
+
 class Model {
  public:
   // Throws Error(kModel) when the file is missing, is no prior, lacks a tensor, or has one of another shape or dtype,

@@ -11,6 +11,7 @@
 #include "base/stopwatch.h"
 #include "codec/adaptive_model.h"
 #include "codec/stream_coder.h"
+#include "prior/model.h"
 #include "prior/train/network.h"
 #include "runtime/safetensors.h"
 #include "runtime/sha256.h"
@@ -178,8 +179,7 @@ struct Trainer::State {
   void load_prior(const std::string& path) {
     if (!std::filesystem::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such prior");
     auto file = runtime::Safetensors::open(path);
-    file.check_format(kFormatName);
-    const Config from = parse_config(json::parse(file.metadata("config"), nullptr, false), path + ": config");
+    const Config from = config_of(file);
     if (!(from == network->config)) {
       const json was = to_json(from), is = to_json(network->config);
       throw Error(ExitCode::kModel,

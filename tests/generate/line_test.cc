@@ -52,23 +52,26 @@ TEST_P(LineOnPath, ASeedGivesTheCodesWrittenDown) { EXPECT_EQ(golden_lines_diges
 
 VQCODEC_ON_EVERY_PATH(LineOnPath);
 
+// Lines of `options` are what they are on any number of threads, in any batches and whatever their number. Returns them.
+Lines expect_alike_however_made(const Song& song, const Passage& passage, LineOptions options) {
+  const Lines wanted = make(song, passage, options);
+  for (const int threads : {1, 2, 5, 7}) {
+    for (const int rows : {1, 2, 3, 7, 64}) {
+      options.max_rows = rows;
+      EXPECT_EQ(digest(make(song, passage, options, kBass, 0, threads)), digest(wanted)) << threads << ' ' << rows;
+    }
+  }
+  options.num_lines = 2;
+  const Lines two = make(song, passage, options);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(codes_of(two.lines[i]), codes_of(wanted.lines[i]));
+  return wanted;
+}
+
 TEST(Line, CodesDoNotDependOnThreadsBatchesOrTheNumberOfLines) {
   const Song song = sounding_song();
   for (const double guidance : {1.0, 1.7}) {
-    LineOptions options{.guidance = guidance, .num_lines = 5, .num_candidates = 2};
-    for (const Passage passage : {Passage{0, song.num_frames()}, Passage{33, 77}}) {
-      const Lines wanted = make(song, passage, options);
-      for (const int threads : {1, 2, 7}) {
-        for (const int rows : {1, 2, 3, 64}) {
-          options.max_rows = rows;
-          EXPECT_EQ(digest(make(song, passage, options, kBass, 0, threads)), digest(wanted)) << threads << ' ' << rows;
-        }
-      }
-      LineOptions fewer = options;
-      fewer.num_lines = 2;
-      const Lines two = make(song, passage, fewer);
-      for (size_t i = 0; i < 2; ++i) EXPECT_EQ(codes_of(two.lines[i]), codes_of(wanted.lines[i]));
-    }
+    for (const Passage passage : {whole(song), Passage{33, 77}})
+      expect_alike_however_made(song, passage, {.guidance = guidance, .num_lines = 5, .num_candidates = 2});
   }
 }
 
@@ -124,17 +127,7 @@ TEST(Line, SteeringDoesNotDependOnThreadsBatchesOrTheNumberOfLines) {
                       .num_candidates = 2,
                       .steering = {.num_tries = 3, .ends = {20, 50, 60}, .judge = even_codes}};
   for (const Passage passage : {whole(song), Passage{33, 77}}) {
-    const Lines wanted = make(song, passage, options);
-    for (const int threads : {1, 5}) {
-      for (const int rows : {1, 7, 64}) {
-        options.max_rows = rows;
-        EXPECT_EQ(digest(make(song, passage, options, kBass, 0, threads)), digest(wanted)) << threads << ' ' << rows;
-      }
-    }
-    LineOptions fewer = options;
-    fewer.num_lines = 2;
-    const Lines two = make(song, passage, fewer);
-    for (size_t i = 0; i < 2; ++i) EXPECT_EQ(codes_of(two.lines[i]), codes_of(wanted.lines[i]));
+    const Lines wanted = expect_alike_however_made(song, passage, options);
     // A judge that likes all alike leaves the first try, which is the line without steering.
     LineOptions plain = options, alike = options;
     plain.steering = {};
