@@ -21,6 +21,7 @@ namespace vqcodec::apps {
 // Exit codes. Arguments are those after the command's name.
 int run_codes(const std::vector<std::string>& arguments);
 int run_prior(const std::vector<std::string>& arguments);
+int run_rebase(const std::vector<std::string>& arguments);
 
 // --out, --device, --precision, --threads and --max-minutes.
 void add_run_options(boost::program_options::options_description& options);

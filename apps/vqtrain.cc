@@ -41,6 +41,7 @@ Commands:
   validate   encode songs with a model, decode every source from its codes, and print the SDR
   prior      train a prior from code sets, or go on with a run
   codes      encode songs into code sets, which priors are trained on
+  rebase     write a prior for another model that gives the same codes
 
 "vqtrain <command> --help" lists the options of a command.
 Exit codes: 0 ok, 1 usage, 2 input or output, 3 bad file, 4 model missing or wrong, 5 internal.
@@ -226,8 +227,9 @@ int run(const std::vector<std::string>& arguments) {
   if (arguments[0] == "validate") return run_validate(rest);
   if (arguments[0] == "codes") return apps::run_codes(rest);
   if (arguments[0] == "prior") return apps::run_prior(rest);
+  if (arguments[0] == "rebase") return apps::run_rebase(rest);
   throw Error(ExitCode::kUsage,
-              "unknown command \"" + arguments[0] + "\"; expected vqvae, export, validate, codes or prior");
+              "unknown command \"" + arguments[0] + "\"; expected vqvae, export, validate, prior, codes or rebase");
 }
 
 }  // namespace
