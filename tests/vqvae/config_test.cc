@@ -17,6 +17,7 @@ namespace vqcodec::vqvae {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::HasSubstr;
 using train::parse_recipe;
 
@@ -182,7 +183,8 @@ void visit_fields(const json& object, const json::json_pointer& path,
 // What has no default must be there to be tried.
 const json kWithEverything = {{"model",
                                {{"noise", {{"begin_bin", 32}, {"envelope_dim", 4}, {"envelope_codebook", 1}}},
-                                {"quantizer", {{"code_costs", true}}}}}};
+                                {"quantizer", {{"code_costs", true}}}}},
+                              {"training", {{"sound_steps", 4}, {"judged_frames", 20}}}};
 
 TEST(Recipe, EveryFieldIsCheckedAndNamed) {
   const json whole = to_json(parse_recipe(kWithEverything, "test", "test.json"));
@@ -245,6 +247,20 @@ TEST(Recipe, EveryFieldSurvivesWritingAndReading) {
     ++num_changed;
   });
   EXPECT_GT(num_changed, 50);
+}
+
+TEST(Recipe, TermsOfTheSoundPhaseNeedIt) {
+  const auto error_with = [](json training) { return error_of({{"training", std::move(training)}}); };
+  for (const char* term : {"adversarial", "feature_matching", "mel"}) {
+    const json loss = {{term, 0.1}};
+    EXPECT_THAT(error_with({{"loss", loss}}), AllOf(HasSubstr(term), HasSubstr("sound_steps")));
+    EXPECT_EQ(error_with({{"loss", loss}, {"sound_steps", 1}}), "");
+  }
+  EXPECT_EQ(error_with({{"sound_steps", 1}, {"judged_frames", 3}}), "");
+  EXPECT_THAT(error_with({{"sound_steps", 1}, {"judged_frames", 2}}),
+              AllOf(HasSubstr("judged_frames"), HasSubstr("3")));
+  EXPECT_THAT(error_with({{"crop_frames", 40}, {"judged_frames", 41}}),
+              AllOf(HasSubstr("judged_frames"), HasSubstr("crop_frames")));
 }
 
 TEST(Recipe, WithoutANetworkTakesThatOfTheModelItBeginsWith) {

@@ -15,9 +15,9 @@
 #include "runtime/ops.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
-#include "vqvae/noise.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
+#include "vqvae/train/sound.h"
 #include "vqvae/train/trainer.h"
 
 namespace vqcodec::vqvae::train {
@@ -273,7 +273,8 @@ TEST_P(Whole, DecodersGiveTheSameSamples) {
   Pair pair(config);
   const std::vector<float> song = synthetic_song(300 * 256);
   const Segments segments = encode(pair.model, song, {.segment_frames = 512}, pool_);
-  const auto outputs = decode(pair.model, segments, {.separate = true}, pool_);
+  constexpr int64_t kFirstFrame = 1234;  // noise depends on it
+  const auto outputs = decode(pair.model, segments, {.separate = true, .first_frame = kFirstFrame}, pool_);
 
   const int64_t frames = 301, num_codebooks = config.num_codebooks;
   std::vector<Tensor> values;
@@ -292,24 +293,8 @@ TEST_P(Whole, DecodersGiveTheSameSamples) {
   const Tensor all_values = torch::stack(values).unsqueeze(0);
   Tensor decoded = pair.network->decode(all_values, scale);  // [1, S, T, 2, N]
   if (config.noise) {
-    const Tensor amplitudes = pair.network->noise_amplitudes(all_values, scale)[0];  // [S, T, 2, bands]
-    const std::vector<int> edges = config.noise_band_edges();
-    Tensor noise = torch::zeros({4, frames, 2, 256});
-    for (int64_t s = 0; s < 4; ++s) {
-      for (int64_t t = 0; t < frames; ++t) {
-        for (int64_t c = 0; c < 2; ++c) {
-          for (size_t band = 0; band + 1 < edges.size(); ++band) {
-            const float amplitude = amplitudes[s][t][c][static_cast<int64_t>(band)].item<float>();
-            for (int k = edges[band]; k < edges[band + 1]; ++k) {
-              const uint64_t signs =
-                  noise_signs(static_cast<uint64_t>(s), t, static_cast<uint64_t>(c), static_cast<uint64_t>(k) / 64);
-              noise[s][t][c][k] = (signs >> (k % 64) & 1) != 0 ? -amplitude : amplitude;
-            }
-          }
-        }
-      }
-    }
-    decoded = decoded + swap_mid_side(noise.unsqueeze(0));
+    const Tensor amplitudes = pair.network->noise_amplitudes(all_values, scale);
+    decoded = decoded + swap_mid_side(fill_noise(amplitudes, config.noise_band_edges(), {kFirstFrame}));
   }
   const LappedTransform transform(256, torch::kCPU);
   const Tensor samples = transform.inverse(decoded[0].transpose(1, 2));  // [S, 2, samples]

@@ -19,6 +19,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "prior/rebase.h"
 #include "runtime/safetensors.h"
 #include "tests/base/expect_error.h"
 #include "tests/base/temp_dir.h"
@@ -450,6 +451,120 @@ TEST_F(TrainerTest, NoiseIsLearnedAloneFromAModel) {
   EXPECT_ERROR(Trainer(noisy, training_, validation_, from_model), ExitCode::kModel, HasSubstr("none.safetensors"));
 }
 
+// Steps of the sound phase alone, after `separation_steps` and the like of small_recipe are done.
+Recipe with_sound(Recipe recipe, int64_t steps) {
+  TrainConfig& t = recipe.training;
+  t.sound_steps = steps;
+  t.sound_learning_rate = 1e-3;
+  t.discriminator_width = 4;
+  t.judged_frames = 12;
+  t.loss.adversarial = 0.3;
+  t.loss.feature_matching = 0.5;
+  t.loss.mel = 0.1;
+  return recipe;
+}
+constexpr KindOfModel kSounding = kKinds[6];
+static_assert(kSounding.noise && kSounding.envelope_dim > 0 && kSounding.costs);
+
+TEST_F(TrainerTest, SoundTeachesTheDecoderAndLeavesTheCodes) {
+  for (const KindOfModel& kind : {kSounding, kKinds[0], kKinds[1], kKinds[3]}) {
+    SCOPED_TRACE(kind.name);
+    const Recipe recipe = small_recipe(kind);
+    const std::string name = kind.name;
+    make(recipe, name)->run();
+    export_bytes(name, true);
+    const std::string first = folder_ / (name + ".safetensors"), second = folder_ / (name + "-sound.safetensors");
+    std::filesystem::rename(folder_ / "export.safetensors", first);
+
+    Recipe sound = with_sound(recipe, 6);
+    TrainConfig& t = sound.training;
+    t.separation_steps = t.unquantized_steps = t.joint_steps = t.noise_steps = 0;
+    TrainOptions from_model = options(name + "-sound");
+    from_model.init_model = first;
+    from_model.on_log = [](int64_t, int64_t, const std::string& text) {
+      EXPECT_THAT(text, testing::Not(HasSubstr("k-means"))) << "nothing is fitted";
+    };
+    EXPECT_EQ(Trainer(sound, training_, validation_, from_model).run(), 6);
+    export_bytes(name + "-sound", true);
+    std::filesystem::rename(folder_ / "export.safetensors", second);
+
+    auto before = runtime::Safetensors::open(first), after = runtime::Safetensors::open(second);
+    EXPECT_EQ(before.tensor_names(), after.tensor_names());
+    for (const std::string& tensor : before.tensor_names()) {
+      const auto old_values = before.floats(tensor, before.shape(tensor));
+      const auto new_values = after.floats(tensor, after.shape(tensor));
+      if (prior::serves_decoding_alone(tensor)) {
+        // What is as small as a half's last digit may stay.
+        if (old_values.size() > 100) {
+          EXPECT_NE(old_values, new_values) << tensor;
+        }
+      } else {
+        EXPECT_EQ(old_values, new_values) << tensor;
+      }
+    }
+    runtime::ThreadPool pool(1);
+    const auto song = synthetic_song(kRate);
+    const auto old_model = Model::load(first), new_model = Model::load(second);
+    const Segments old_codes = encode(old_model, song, {}, pool), new_codes = encode(new_model, song, {}, pool);
+    ASSERT_EQ(old_codes.size(), new_codes.size());
+    for (size_t s = 0; s < 2; ++s) EXPECT_EQ(codes_of(old_codes, s), codes_of(new_codes, s));
+    EXPECT_NE(decode(old_model, old_codes, {}, pool), decode(new_model, new_codes, {}, pool));
+  }
+}
+
+TEST_F(TrainerTest, SoundResumesAndLogsItsTerms) {
+  const Recipe recipe = with_sound(small_recipe(kSounding), 4);  // steps 10 to 13
+  std::vector<uint64_t> losses;
+  const auto whole = make(recipe, "whole");
+  EXPECT_EQ(whole->total_steps(), 14);
+  for (int i = 0; i < 14; ++i) losses.push_back(std::bit_cast<uint64_t>(whole->step()));
+  whole->save_checkpoint();
+  const std::string model = export_bytes("whole");
+  for (const int interrupt : {9, 12}) {
+    const std::string folder = "cut" + std::to_string(interrupt);
+    for (int begin = 0, end = interrupt; begin < 14; begin = end, end = 14) {
+      const auto trainer = make(recipe, folder);
+      EXPECT_EQ(trainer->current_step(), begin);
+      for (int i = begin; i < end; ++i) {
+        EXPECT_EQ(std::bit_cast<uint64_t>(trainer->step()), losses[static_cast<size_t>(i)]) << "step " << i;
+      }
+      trainer->save_checkpoint();
+    }
+    EXPECT_TRUE(export_bytes(folder) == model) << "interrupted after " << interrupt;
+  }
+  make(recipe, "log")->run();
+  const auto log = log_of("log");
+  const json& last =
+      *std::find_if(log.rbegin(), log.rend(), [](const json& line) { return line["kind"] == "training"; });
+  for (const char* key : {"loss", "decoded_sources", "decoded_mixture", "select", "adversarial", "feature_matching",
+                          "mel", "discriminator", "discriminator_accuracy"}) {
+    ASSERT_TRUE(last.contains(key)) << key;
+    EXPECT_TRUE(std::isfinite(last[key].get<double>())) << key;
+  }
+  EXPECT_FALSE(last.contains("commitment"));
+  EXPECT_GE(last["discriminator_accuracy"].get<double>(), 0);
+  EXPECT_LE(last["discriminator_accuracy"].get<double>(), 1);
+}
+
+TEST_F(TrainerTest, SoundLowersTheMelDistance) {
+  Recipe recipe = with_sound(small_recipe(kKinds[4]), 40);
+  recipe.training.sound_learning_rate = 5e-3;
+  recipe.training.loss = {
+      .select = 0, .complement = 0, .select_stft = 0, .complement_stft = 0, .decoded_sources = 0.1, .mel = 1};
+  recipe.training.loss.separation = 1;
+  const auto trainer = make(recipe, "run");
+  std::vector<double> losses;
+  for (int i = 0; i < 50; ++i) losses.push_back(trainer->step());
+  const auto mean = [&](size_t begin) { return std::accumulate(&losses[begin], &losses[begin] + 10, 0.0) / 10; };
+  EXPECT_LT(mean(40), 0.9 * mean(10));
+  // Without any term of its own there is no discriminator, and a checkpoint without one is whole.
+  recipe.training.loss.mel = 0;
+  const auto plain = make(recipe, "plain");
+  for (int i = 0; i < 11; ++i) plain->step();
+  plain->save_checkpoint();
+  EXPECT_EQ(make(recipe, "plain")->current_step(), 11);
+}
+
 TEST_F(TrainerTest, AModelGrowsByCodebooksAndAnEnvelope) {
   const Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
   make(recipe, "first")->run();
@@ -701,12 +816,14 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
     t.unquantized_steps = std::min<int64_t>(t.unquantized_steps, 1);
     t.joint_steps = 2;
     t.noise_steps = std::min<int64_t>(t.noise_steps, 1);
+    t.sound_steps = std::min<int64_t>(t.sound_steps, 2);
+    t.judged_frames = std::min(t.judged_frames, 12);
     t.batch_size = 2;
     t.crop_frames = 16;
     t.fit_items = 2;
     t.log_every = 1;
     const std::string name = entry.path().stem().string();
-    EXPECT_EQ(make(recipe, name)->run(), t.separation_steps + t.unquantized_steps + 2 + t.noise_steps);
+    EXPECT_EQ(make(recipe, name)->run(), t.separation_steps + t.unquantized_steps + 2 + t.noise_steps + t.sound_steps);
     for (const json& line : log_of(name)) {
       if (line["kind"] == "training") {
         EXPECT_TRUE(line["loss"].is_number()) << line;

@@ -16,6 +16,7 @@
 #include "audio/writer.h"
 #include "dataset/pack.h"
 #include "prior/model.h"
+#include "prior/random_prior.h"
 #include "prior/train/code_set.h"
 #include "tests/base/temp_dir.h"
 #include "tests/vqvae/codec_test_util.h"
@@ -93,7 +94,8 @@ TEST_F(VqtrainTest, HelpListsEveryOption) {
         "--threads", "--quiet", "--help"}},
       {"prior",
        {"--config", "--codes", "--validation", "--model", "--out", "--device", "--threads", "--max-minutes", "--quiet",
-        "--help"}}};
+        "--help"}},
+      {"rebase", {"--prior", "--from", "--model", "--out", "--force", "--quiet", "--help"}}};
   for (const auto& [command, options] : commands) {
     const Result result = run(std::string(command) + " --help");
     EXPECT_EQ(result.exit_code, 0);
@@ -107,6 +109,7 @@ TEST_F(VqtrainTest, WrongOptionsExitWith1) {
                AllOf(HasSubstr("--learning-rate"), HasSubstr("vqtrain vqvae --help")));
   expect_error("vqvae --data d --out o", 1, HasSubstr("--config"));
   expect_error("export --out o", 1, HasSubstr("--checkpoint"));
+  expect_error("rebase --prior p --from a --model b", 1, HasSubstr("--out"));
   write_recipe("r", 1);
   const std::string common = "vqvae --config " + at("r.json") + " --out " + at("run") + " --data ";
   expect_error(common + at("songs") + "=0", 1, HasSubstr("weight above 0"));
@@ -213,6 +216,52 @@ TEST_F(VqtrainTest, ARunCanBeginWithAModel) {
   EXPECT_NE(first_loss("run4"), first_loss("run2"));
   expect_error(next + at("run5") + " --init-separator " + at("none.safetensors"), 4, HasSubstr("none.safetensors"));
   expect_error(next + at("run4") + " --init " + at("none.safetensors"), 4, HasSubstr("none.safetensors"));
+}
+
+TEST_F(VqtrainTest, SoundIsTaughtToAModelWhosePriorStays) {
+  write_stem(at("songs/a/bass.wav"), 40000, 1);
+  write_stem(at("songs/a/drums.wav"), 40000, 2);
+  vqvae::ModelConfig config = vqvae::tiny_config();
+  config.sample_rate_hz = 8000;
+  config.sources = {"bass", "drums"};
+  config.noise = vqvae::StackConfig{.width = 16, .expansion = 2, .kernel_frames = 3, .dilations = {1}};
+  vqvae::make_model(config, 1).write(at("old.safetensors"));
+  const json recipe = {{"training",
+                        {{"batch_size", 2},
+                         {"crop_frames", 16},
+                         {"joint_steps", 0},
+                         {"sound_steps", 2},
+                         {"discriminator_width", 4},
+                         {"log_every", 1},
+                         {"loss", {{"adversarial", 0.1}, {"feature_matching", 0.1}, {"mel", 0.1}}}}}};
+  write_bytes(at("sound.json"), recipe.dump());
+  const Result trained = run("vqvae --config " + at("sound.json") + " --init " + at("old.safetensors") + " --data " +
+                             at("songs") + " --threads 1 --out " + at("run"));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.out, AllOf(HasSubstr("discriminator_accuracy"), HasSubstr("mel "), HasSubstr("2 of 2 steps")));
+  ASSERT_EQ(run("export --checkpoint " + at("run/checkpoint.pt") + " -o " + at("new.safetensors")).exit_code, 0);
+
+  prior::Config prior_config;
+  prior_config.sources = config.sources;
+  prior_config.num_codebooks = 3;
+  prior_config.codebook_size = 32;
+  prior_config.embedding_dim = 8;
+  prior_config.width = 16;
+  prior_config.num_heads = 2;
+  prior_config.num_layers = 1;
+  prior_config.model_id = runtime::to_hex(vqvae::Model::load(at("old.safetensors"))->id());
+  prior::make_random_prior(prior_config, 1).write(at("prior.safetensors"));
+  const std::string models = " --from " + at("old.safetensors") + " --model " + at("new.safetensors");
+  const std::string rebase = "rebase --prior " + at("prior.safetensors") + models + " -o " + at("rebased.safetensors");
+  const Result rebased = run(rebase);
+  ASSERT_EQ(rebased.exit_code, 0) << rebased.err;
+  const auto prior = prior::Model::load(at("rebased.safetensors"));
+  EXPECT_THAT(rebased.out, HasSubstr("rebased.safetensors: prior " + runtime::to_hex(prior->id())));
+  EXPECT_EQ(prior->config().model_id, runtime::to_hex(vqvae::Model::load(at("new.safetensors"))->id()));
+  expect_error(rebase, 1, HasSubstr("--force"));
+  EXPECT_EQ(run(rebase + " --force --quiet").out, "");
+  expect_error("rebase --prior " + at("rebased.safetensors") + models + " -o " + at("again.safetensors"), 4,
+               HasSubstr("is for codes of model"));
 }
 
 TEST_F(VqtrainTest, PackedSetsTrainAsFoldersDo) {

@@ -60,12 +60,19 @@ void check_loss(int64_t step, double loss) {
 void write_checkpoint(const std::string& path, const torch::nn::Module& network,
                       const torch::optim::Optimizer& optimizer,
                       std::initializer_list<std::pair<const char*, Tensor>> tensors,
-                      std::initializer_list<std::pair<const char*, std::string>> texts) {
+                      std::initializer_list<std::pair<const char*, std::string>> texts, const SecondNetwork& second) {
   torch::serialize::OutputArchive archive, network_archive, optimizer_archive;
   network.save(network_archive);
   optimizer.save(optimizer_archive);
   archive.write("network", network_archive);
   archive.write("optimizer", optimizer_archive);
+  if (second.network != nullptr) {
+    torch::serialize::OutputArchive second_archive, second_optimizer_archive;
+    second.network->save(second_archive);
+    second.optimizer->save(second_optimizer_archive);
+    archive.write("discriminator", second_archive);
+    archive.write("discriminator_optimizer", second_optimizer_archive);
+  }
   for (const auto& [key, tensor] : tensors) archive.write(key, tensor);
   for (const auto& [key, text] : texts) archive.write(key, c10::IValue(text));
   std::ostringstream bytes;
@@ -76,8 +83,8 @@ void write_checkpoint(const std::string& path, const torch::nn::Module& network,
 }
 
 void read_checkpoint(const std::string& path, torch::Device device, torch::nn::Module& network,
-                     torch::optim::Optimizer* optimizer,
-                     std::initializer_list<std::pair<const char*, Tensor*>> tensors) {
+                     torch::optim::Optimizer* optimizer, std::initializer_list<std::pair<const char*, Tensor*>> tensors,
+                     const SecondNetwork& second) {
   try {
     torch::serialize::InputArchive archive, network_archive, optimizer_archive;
     archive.load_from(path, device);
@@ -86,6 +93,13 @@ void read_checkpoint(const std::string& path, torch::Device device, torch::nn::M
     if (optimizer != nullptr) {
       archive.read("optimizer", optimizer_archive);
       optimizer->load(optimizer_archive);
+    }
+    if (second.network != nullptr) {
+      torch::serialize::InputArchive second_archive, second_optimizer_archive;
+      archive.read("discriminator", second_archive);
+      second.network->load(second_archive);
+      archive.read("discriminator_optimizer", second_optimizer_archive);
+      second.optimizer->load(second_optimizer_archive);
     }
     for (const auto& [key, tensor] : tensors) archive.read(key, *tensor);
   } catch (const std::exception& error) {

@@ -21,16 +21,23 @@ void begin_run(const RunOptions& options);
 // Throws Error(kInternal) when the loss of a step is not finite.
 void check_loss(int64_t step, double loss);
 
+// A second network of a checkpoint, such as a discriminator, and what trains it; null = there is none.
+struct SecondNetwork {
+  torch::nn::Module* network = nullptr;
+  torch::optim::Optimizer* optimizer = nullptr;
+};
+
 // Writes a checkpoint, whole or not at all. Throws Error(kIo).
 void write_checkpoint(const std::string& path, const torch::nn::Module& network,
                       const torch::optim::Optimizer& optimizer,
                       std::initializer_list<std::pair<const char*, Tensor>> tensors,
-                      std::initializer_list<std::pair<const char*, std::string>> texts);
+                      std::initializer_list<std::pair<const char*, std::string>> texts,
+                      const SecondNetwork& second = {});
 
 // Reads from a checkpoint what is named here; `optimizer` may be null. Throws Error(kBadFile).
 void read_checkpoint(const std::string& path, torch::Device device, torch::nn::Module& network,
-                     torch::optim::Optimizer* optimizer,
-                     std::initializer_list<std::pair<const char*, Tensor*>> tensors);
+                     torch::optim::Optimizer* optimizer, std::initializer_list<std::pair<const char*, Tensor*>> tensors,
+                     const SecondNetwork& second = {});
 
 // Whether a checkpoint has the text `key`. Throws Error(kIo) when there is no such file, Error(kBadFile).
 bool checkpoint_has(const std::string& path, const char* key);

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kStftSize = 2048;  // vqvae/train/losses.cc
+constexpr int kStftSize = 2048;  // vqvae/train/losses.cc, and the longest window of vqvae/train/discriminator.h
 
 // One list of fields for reading and for writing, so that the two cannot differ.
 template <class Visitor>
@@ -27,6 +27,9 @@ void visit_loss(LossWeights& loss, Visitor&& real) {
   real("separation", loss.separation);
   real("commitment", loss.commitment);
   real("envelope", loss.envelope);
+  real("adversarial", loss.adversarial);
+  real("feature_matching", loss.feature_matching);
+  real("mel", loss.mel);
 }
 
 template <class Integer, class Real>
@@ -37,12 +40,17 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   integer("unquantized_steps", t.unquantized_steps, 0, 1000000000);
   integer("joint_steps", t.joint_steps, 0, 1000000000);
   integer("noise_steps", t.noise_steps, 0, 1000000000);
+  integer("sound_steps", t.sound_steps, 0, 1000000000);
   integer("fit_items", t.fit_items, 1, 100000);
   integer("kmeans_iterations", t.kmeans_iterations, 1, 100);
   real("envelope_scale", t.envelope_scale, 1e-3, 1e3);
   real("learning_rate", t.learning_rate, 0, 1);
   real("separation_learning_rate", t.separation_learning_rate, 0, 1);
   real("noise_learning_rate", t.noise_learning_rate, 0, 1);
+  real("sound_learning_rate", t.sound_learning_rate, 0, 1);
+  real("discriminator_learning_rate", t.discriminator_learning_rate, 0, 1);
+  integer("discriminator_width", t.discriminator_width, 1, 1024);
+  integer("judged_frames", t.judged_frames, 0, 8192);
   real("equalizer_deviation_db", t.equalizer_deviation_db, 0, 20);
   real("noise_cost", t.noise_cost, 0, 1e6);
   real("basis_learning_rate_ratio", t.basis_learning_rate_ratio, 0, 1);
@@ -135,6 +143,18 @@ Recipe parse_recipe(const json& object, const std::string& name, const std::stri
     if (weight > 0 && !recipe.model.code_costs) {
       training.fail(key, json(weight).dump(), "0 for a model without quantizer.code_costs");
     }
+  }
+  for (const auto& [key, weight] : {std::pair{"loss.adversarial", t.loss.adversarial},
+                                    {"loss.feature_matching", t.loss.feature_matching},
+                                    {"loss.mel", t.loss.mel}}) {
+    if (weight > 0 && t.sound_steps == 0) training.fail(key, json(weight).dump(), "0 without sound_steps");
+  }
+  const int judged_frames = t.judged_frames == 0 ? t.crop_frames : t.judged_frames;
+  if (judged_frames > t.crop_frames ||
+      (t.sound_steps > 0 && (judged_frames - 1) * recipe.model.hop_samples < kStftSize)) {
+    training.fail("judged_frames", std::to_string(judged_frames),
+                  std::to_string(1 + (kStftSize + recipe.model.hop_samples - 1) / recipe.model.hop_samples) + " to " +
+                      std::to_string(t.crop_frames) + ", at most crop_frames and enough for the longest window");
   }
   const bool with_stft = t.loss.select_stft > 0 || t.loss.complement_stft > 0;
   if (with_stft && (t.crop_frames - 1) * recipe.model.hop_samples < kStftSize) {

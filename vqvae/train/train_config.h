@@ -24,6 +24,11 @@ struct LossWeights {
   double separation = 0;       // as decoded_sources, of the mask estimates (masks only)
   double commitment = 0;       // mean square of latent minus quantized (residual only)
   double envelope = 0;  // dB by which levels in the bands of noise differ, with noise_cost; so codes tell of them
+  // Of the sound phase alone, in which the terms above but commitment, separation and envelope count too, of what is decoded
+  // with its noise. Judged is the sum of S', or, of half the items, of all sources.
+  double adversarial = 0;       // hinge loss of what a discriminator takes for decoded
+  double feature_matching = 0;  // difference of the discriminator's features, relative to those of the target
+  double mel = 0;               // mel distance of the waveforms, as eval/distances.h
   // One per source, or none for 1 each: in "separation" and "decoded_sources" an error in a bin weighs by whose energy
   // the bin holds. With a weight above 1 a source gets what is in doubt: what it lacks costs more than what leaks into it.
   std::vector<double> source_weights{};
@@ -35,17 +40,23 @@ struct TrainConfig {
   int crop_frames = 172;  // frames an item, 8..8192
   // Steps, in this order. `separation_steps` train the masks alone on separation; then the analysis is set to the KLT
   // and the codebooks to k-means; `unquantized_steps` train all without quantizer; `joint_steps` train all but the noise;
-  // `noise_steps` train the noise alone.
+  // `noise_steps` train the noise alone; `sound_steps` train the decoder with its noise against a discriminator, while all
+  // that codes depend on stays as it is.
   int64_t separation_steps = 0;
   int64_t unquantized_steps = 0;
   int64_t joint_steps = 100000;
   int64_t noise_steps = 0;
+  int64_t sound_steps = 0;
   int fit_items = 256;                     // items that KLT and k-means are fitted on, 1..100000
   int kmeans_iterations = 8;               // 1..100
   double envelope_scale = 2.5;             // of levels in latents, in units of a coefficient's level a neper (8.7 dB)
   double learning_rate = 1e-4;             // Adam, peak of the joint phase
   double separation_learning_rate = 1e-3;  // Adam, peak of the separation phase
   double noise_learning_rate = 1e-3;       // Adam, peak of the noise phase
+  double sound_learning_rate = 1e-4;       // Adam, peak of the sound phase
+  double discriminator_learning_rate = 3e-4;  // Adam, at the begin of the sound phase
+  int discriminator_width = 16;               // channels of its layers, 1..1024
+  int judged_frames = 0;  // of each item, at a drawn place, are judged in the sound phase; 0 = all of crop_frames
   // Of a drawn smooth curve over the spectrum of each source of each item: root mean square over frequencies; 0 = none.
   double equalizer_deviation_db = 0;
   double noise_cost = 10;                    // dB of spectral envelope that a dB of SDR is worth to the noise

@@ -15,11 +15,13 @@
 #include "vqvae/model.h"
 #include "vqvae/train/checkpoint.h"
 #include "vqvae/train/device_mixer.h"
+#include "vqvae/train/discriminator.h"
 #include "vqvae/train/equalizer.h"
 #include "vqvae/train/fit.h"
 #include "vqvae/train/losses.h"
 #include "vqvae/train/network.h"
 #include "vqvae/train/schedule.h"
+#include "vqvae/train/sound.h"
 
 namespace vqcodec::vqvae::train {
 
@@ -31,7 +33,14 @@ namespace {
 // Streams of the counter-based generator beside those of the training steps.
 constexpr uint64_t kFitStream = uint64_t{1} << 40;
 constexpr uint64_t kStepStream = uint64_t{1} << 41;
-constexpr int64_t kChunkFrames = 430;     // of validation songs, about 10 s
+constexpr uint64_t kSoundStream = uint64_t{1} << 42;
+constexpr int64_t kChunkFrames = 430;  // of validation songs, about 10 s
+// In the sound phase: the level that waveforms are judged at, that under which they are not brought up to it and the mixture
+// is judged instead of a subset, the share of items of which the mixture is judged anyway, and the frames of a song in which
+// noise begins at random, 100 minutes of the default model.
+constexpr double kJudgedLevel = 0.1, kLeastJudgedLevel = 1e-3;
+constexpr double kMixtureShare = 0.5;
+constexpr uint64_t kNoiseFrames = uint64_t{1} << 18;
 constexpr double kSoundingRms = 0.00316;  // windows under -50 dBFS are left out of the SDR
 
 double median(std::vector<double> values) {
@@ -59,6 +68,11 @@ struct Trainer::State {
   LappedTransform transform;
   Network network;
   std::unique_ptr<torch::optim::Adam> optimizer;
+  // Of the sound phase; null without it, the discriminator also where nothing depends on it.
+  Discriminator discriminator{nullptr};
+  std::unique_ptr<torch::optim::Adam> discriminator_optimizer;
+  std::unique_ptr<MelDistance> mel_distance;
+  std::vector<Tensor> decoder_parameters;
   std::unique_ptr<EventWriter> events;
   int64_t step = 0;
   bool fitted = false;     // analysis and codebooks have been set from data
@@ -98,11 +112,33 @@ struct Trainer::State {
       groups.emplace_back(parameters, std::make_unique<torch::optim::AdamOptions>(r.training.learning_rate));
     }
     optimizer = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(r.training.learning_rate));
+    if (r.training.sound_steps > 0) make_sound_phase();
+  }
+
+  void make_sound_phase() {
+    const TrainConfig& t = training();
+    for (const auto& item : network->named_parameters()) {
+      const bool decodes = item.key().starts_with("synthesis") || item.key().starts_with("noise");
+      if (decodes) decoder_parameters.push_back(item.value());
+    }
+    if (t.loss.mel > 0) mel_distance = std::make_unique<MelDistance>(model().sample_rate_hz, device);
+    if (t.loss.adversarial <= 0 && t.loss.feature_matching <= 0) return;
+    discriminator = Discriminator(t.discriminator_width);
+    discriminator->to(device);
+    discriminator->autocast = network->autocast;
+    discriminator_optimizer = std::make_unique<torch::optim::Adam>(
+        discriminator->parameters(), torch::optim::AdamOptions(t.discriminator_learning_rate).betas({0.5, 0.9}));
+  }
+
+  SecondNetwork second_network() {
+    if (!discriminator) return {};
+    return {.network = discriminator.get(), .optimizer = discriminator_optimizer.get()};
   }
 
   const ModelConfig& model() const { return recipe.model; }
   const TrainConfig& training() const { return recipe.training; }
-  int64_t total_steps() const { return joint_end() + training().noise_steps; }
+  int64_t total_steps() const { return noise_end() + training().sound_steps; }
+  int64_t noise_end() const { return joint_end() + training().noise_steps; }
   int64_t joint_end() const {
     return training().separation_steps + training().unquantized_steps + training().joint_steps;
   }
@@ -172,14 +208,16 @@ struct Trainer::State {
 
   double learning_rate() const {
     const TrainConfig& t = training();
-    const bool separating = step < t.separation_steps;
-    const bool is_noise = step >= joint_end();
-    const int64_t begin = separating ? 0 : is_noise ? joint_end() : t.separation_steps;
-    const int64_t length = separating ? t.separation_steps
-                           : is_noise ? t.noise_steps
-                                      : t.unquantized_steps + t.joint_steps;
-    const double peak = separating ? t.separation_learning_rate : is_noise ? t.noise_learning_rate : t.learning_rate;
-    return scheduled_learning_rate(step - begin, length, peak, t.warmup_steps, t.final_learning_rate_ratio);
+    struct Phase {
+      int64_t begin, end;
+      double peak;
+    };
+    const Phase phase = step < t.separation_steps ? Phase{0, t.separation_steps, t.separation_learning_rate}
+                        : step < joint_end()      ? Phase{t.separation_steps, joint_end(), t.learning_rate}
+                        : step < noise_end()      ? Phase{joint_end(), noise_end(), t.noise_learning_rate}
+                                                  : Phase{noise_end(), total_steps(), t.sound_learning_rate};
+    return scheduled_learning_rate(step - phase.begin, phase.end - phase.begin, phase.peak, t.warmup_steps,
+                                   t.final_learning_rate_ratio);
   }
 
   void add_term(Tensor& total, const char* name, double weight, const Tensor& term) {
@@ -213,7 +251,7 @@ struct Trainer::State {
       static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[i].options()).lr(rate * ratios[i]);
     }
     optimizer->zero_grad();
-    Tensor loss;
+    Tensor loss, discriminator_loss;
     const LossWeights& weight = t.loss;
     if (step < t.separation_steps) {
       const Tensor estimates = network->separate(spectra.mdct, spectra.mdst);
@@ -222,11 +260,18 @@ struct Trainer::State {
                                 spectra.mixture_energy, window_frames()));
     } else if (step < joint_end()) {
       loss = joint_loss(spectra, weight);
-    } else {
+    } else if (step < noise_end()) {
       loss = noise_loss(spectra);
+    } else {
+      loss = sound_loss(spectra, discriminator_loss);
     }
-    loss.backward();
-    if (t.gradient_clip > 0) torch::nn::utils::clip_grad_norm_(network->parameters(), t.gradient_clip);
+    // What the discriminator made of the waveforms serves both sides, each of which takes the gradient of its own loss.
+    const bool both = discriminator_loss.defined();
+    both ? loss.backward({}, /*retain_graph=*/true, false, decoder_parameters) : loss.backward();
+    if (both) improve_discriminator(discriminator_loss);
+    if (t.gradient_clip > 0) {
+      add_sum("gradient_norm", torch::nn::utils::clip_grad_norm_(network->parameters(), t.gradient_clip));
+    }
     optimizer->step();
     const double value = loss.item<double>();
     check_loss(step, value);
@@ -281,6 +326,114 @@ struct Trainer::State {
     return loss;
   }
 
+  // [B, S] for products with [B, S, T, 2, N].
+  static Tensor as_factors(const Tensor& x) { return x.view({x.size(0), x.size(1), 1, 1, 1}); }
+
+  // The terms that hold the SDR, of the error of each decoded source [B, S, T, 2, N]; subset: [B, S], 1 or 0.
+  void add_reconstruction(Tensor& loss, const Tensor& error, const Spectra& spectra, const Tensor& subset) {
+    const LossWeights& weight = training().loss;
+    if (weight.decoded_sources > 0) {
+      add_term(loss, "decoded_sources", weight.decoded_sources,
+               normalised_error(error * error_weights(spectra), spectra.sources, spectra.mixture_energy,
+                                window_frames()));
+    }
+    if (weight.decoded_mixture > 0) {
+      add_term(loss, "decoded_mixture", weight.decoded_mixture,
+               relative_error(error.sum(1, true), spectra.sources.sum(1, true), spectra.mixture_energy,
+                              window_frames()));
+    }
+    const auto add_waveform = [&](const char* name, const char* stft_name, double waveform_weight, double stft_weight,
+                                  const Tensor& chosen) {
+      if (waveform_weight <= 0 && stft_weight <= 0) return;
+      const WaveformTerms terms = waveform_terms(transform, (error * as_factors(chosen)).sum(1), stft_weight > 0);
+      if (waveform_weight > 0) add_term(loss, name, waveform_weight, terms.waveform);
+      if (stft_weight > 0) add_term(loss, stft_name, stft_weight, terms.stft);
+    };
+    add_waveform("select", "select_stft", weight.select, weight.select_stft, subset);
+    add_waveform("complement", "complement_stft", weight.complement, weight.complement_stft, 1 - subset);
+  }
+
+  // What sounds right: decoded as vqvae/decoder.cc does, with noise. Of all that learns only the decoder is asked.
+  // discriminator_loss: what the discriminator is to lessen, if there is one.
+  Tensor sound_loss(const Spectra& spectra, Tensor& discriminator_loss) {
+    const LossWeights& weight = training().loss;
+    const int64_t batch = spectra.sources.size(0);
+    auto [kept, subset] = draw_kept();
+    Tensor values, scale;
+    {
+      torch::NoGradGuard no_grad;
+      const Analysis analysis = network->encode(spectra.mdct, spectra.mdst);
+      values = network->quantize(analysis.latents, {.num_kept = kept}).values;
+      scale = analysis.scale;
+    }
+    // Any frame of a song, so that the decoder does not learn certain signs.
+    Tensor judged = subset.clone();
+    std::vector<int64_t> first_frames;
+    for (int64_t item = 0; item < batch; ++item) {
+      dataset::CounterRandom random(training().seed, kSoundStream + static_cast<uint64_t>(step),
+                                    static_cast<uint64_t>(item));
+      first_frames.push_back(static_cast<int64_t>(random.below(kNoiseFrames)));
+      if (random.chance(kMixtureShare)) judged[item].fill_(1);
+    }
+    Tensor decoded = network->decode(values, scale);
+    if (model().noise) {
+      decoded = decoded + swap_mid_side(fill_noise(network->noise_amplitudes(values, scale), model().noise_band_edges(),
+                                                   first_frames));
+    }
+    Tensor loss;
+    add_reconstruction(loss, decoded - spectra.sources, spectra, subset);
+    if (!discriminator && !mel_distance) return checked(loss);
+
+    const auto [decoded_wave, target_wave] = judged_waveforms(decoded, spectra.sources, judged);
+    if (mel_distance) add_term(loss, "mel", weight.mel, (*mel_distance)(decoded_wave, target_wave));
+    if (!discriminator) return loss;
+    const Judgement found = discriminator->judge(decoded_wave), expected = discriminator->judge(target_wave);
+    if (weight.adversarial > 0) add_term(loss, "adversarial", weight.adversarial, decoder_hinge(found));
+    if (weight.feature_matching > 0) {
+      add_term(loss, "feature_matching", weight.feature_matching, feature_matching(found, expected));
+    }
+    discriminator_loss = discriminator_hinge(found, expected);
+    add_sum("discriminator", discriminator_loss.item<double>());
+    add_sum("discriminator_accuracy", discriminator_accuracy(found, expected));
+    return loss;
+  }
+
+  // The sums of the judged sources [B, S] as decoded and as they are, [B, 2, samples], from the same frames and at a level
+  // at which all items count.
+  std::pair<Tensor, Tensor> judged_waveforms(const Tensor& decoded, const Tensor& sources, Tensor judged) const {
+    const int64_t crop = training().crop_frames;
+    const int64_t frames = training().judged_frames == 0 ? crop : training().judged_frames;
+    dataset::CounterRandom random(training().seed, kSoundStream + static_cast<uint64_t>(step), kSoundStream);
+    const auto start = static_cast<int64_t>(random.below(static_cast<uint64_t>(crop - frames + 1)));
+    const auto levels = [](const Tensor& x) { return x.square().flatten(1).mean(1).sqrt(); };  // [B]
+    const Tensor there = sources.narrow(2, start, frames);
+    Tensor target, gain;
+    {
+      torch::NoGradGuard no_grad;
+      const Tensor silent = levels((there * as_factors(judged)).sum(1)) < kLeastJudgedLevel;
+      judged = torch::maximum(judged, silent.to(torch::kFloat32).unsqueeze(1));
+      target = (there * as_factors(judged)).sum(1);
+      gain = (kJudgedLevel / levels(target).clamp_min(kLeastJudgedLevel)).view({-1, 1, 1, 1});
+    }
+    const auto waveform = [&](const Tensor& x) { return transform.inverse((x * gain).transpose(1, 2)); };
+    return {waveform((decoded.narrow(2, start, frames) * as_factors(judged)).sum(1)), waveform(target)};
+  }
+
+  void improve_discriminator(const Tensor& loss) {
+    discriminator_optimizer->zero_grad();
+    loss.backward({}, std::nullopt, false, discriminator->parameters());
+    const TrainConfig& t = training();
+    const double rate = scheduled_learning_rate(step - noise_end(), t.sound_steps, t.discriminator_learning_rate, 0,
+                                                t.final_learning_rate_ratio);
+    static_cast<torch::optim::AdamOptions&>(discriminator_optimizer->param_groups()[0].options()).lr(rate);
+    discriminator_optimizer->step();
+  }
+
+  static const Tensor& checked(const Tensor& loss) {
+    if (!loss.defined()) throw Error(ExitCode::kBadFile, "training.loss: every weight is 0, expected one above 0");
+    return loss;
+  }
+
   Tensor joint_loss(const Spectra& spectra, const LossWeights& weight) {
     const TrainConfig& t = training();
     Tensor loss;
@@ -309,32 +462,11 @@ struct Trainer::State {
                              .dead_entry_share = t.dead_entry_share,
                              .rate_weight = t.rate_weight,
                              .envelope_rate_weight = t.envelope_rate_weight};
-    const int64_t batch = spectra.sources.size(0), num_sources = spectra.sources.size(1);
-    auto [kept, subset] = draw_kept();
+    const auto [kept, subset] = draw_kept();
     quantize.num_kept = kept;
-    subset = subset.view({batch, num_sources, 1, 1, 1});
     const Quantized quantized = network->quantize(analysis.latents, quantize);
     const Tensor decoded = network->decode(quantized.values, analysis.scale);
-    const Tensor error = decoded - spectra.sources;
-    if (weight.decoded_sources > 0) {
-      add_term(loss, "decoded_sources", weight.decoded_sources,
-               normalised_error(error * error_weights(spectra), spectra.sources, spectra.mixture_energy,
-                                window_frames()));
-    }
-    if (weight.decoded_mixture > 0) {
-      add_term(loss, "decoded_mixture", weight.decoded_mixture,
-               relative_error(error.sum(1, true), spectra.sources.sum(1, true), spectra.mixture_energy,
-                              window_frames()));
-    }
-    const auto add_waveform = [&](const char* name, const char* stft_name, double waveform_weight, double stft_weight,
-                                  const Tensor& chosen) {
-      if (waveform_weight <= 0 && stft_weight <= 0) return;
-      const WaveformTerms terms = waveform_terms(transform, (error * chosen).sum(1), stft_weight > 0);
-      if (waveform_weight > 0) add_term(loss, name, waveform_weight, terms.waveform);
-      if (stft_weight > 0) add_term(loss, stft_name, stft_weight, terms.stft);
-    };
-    add_waveform("select", "select_stft", weight.select, weight.select_stft, subset);
-    add_waveform("complement", "complement_stft", weight.complement, weight.complement_stft, 1 - subset);
+    add_reconstruction(loss, decoded - spectra.sources, spectra, subset);
     if (weight.commitment > 0 && quantized.commitment.defined()) {
       add_term(loss, "commitment", weight.commitment, quantized.commitment);
     }
@@ -345,7 +477,7 @@ struct Trainer::State {
       add_term(loss, "noise_envelope_db", weight.envelope, terms.envelope);
       add_term(loss, "noise_sdr_loss_db", weight.envelope * t.noise_cost, terms.sdr_loss);
     }
-    if (!loss.defined()) throw Error(ExitCode::kBadFile, "training.loss: every weight is 0, expected one above 0");
+    checked(loss);
     if ((step + 1) % t.log_every == 0 && quantize.quantize) {
       const Tensor codes = quantized.codes;
       add_sum("perplexity_first", perplexity(codes.select(-1, 0), model().codebook_size));
@@ -527,7 +659,7 @@ struct Trainer::State {
   void save_checkpoint() {
     write_checkpoint(options.checkpoint_path(), *network, *optimizer,
                      {{"step", torch::tensor(step)}, {"fitted", torch::tensor(fitted)}},
-                     {{"recipe", to_json(recipe).dump()}, {"name", recipe.name}});
+                     {{"recipe", to_json(recipe).dump()}, {"name", recipe.name}}, second_network());
   }
 
   void load_checkpoint() {
@@ -540,7 +672,7 @@ struct Trainer::State {
     }
     Tensor saved_step, saved_fitted;
     read_checkpoint(options.checkpoint_path(), device, *network, optimizer.get(),
-                    {{"step", &saved_step}, {"fitted", &saved_fitted}});
+                    {{"step", &saved_step}, {"fitted", &saved_fitted}}, second_network());
     step = saved_step.item<int64_t>();
     fitted = saved_fitted.item<bool>();
   }
