@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 status=0
 folders=(apps audio base codec dataset eval generate prior runtime tests vqvae)
-may_see='^(apps/vqtrain\.cc|(vqvae|prior)/train/|tests/vqvae/(network|trainer|device_mixer)_test\.cc|tests/prior/train/(network|trainer)_test\.cc)'
+may_see='^(apps/vqtrain\.cc|(vqvae|prior)/train/|tests/vqvae/(network|sound|trainer|device_mixer)_test\.cc|tests/prior/train/(network|trainer)_test\.cc)'
 
 # Sources that include LibTorch, outside of the folders that may.
 includes=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"](torch|ATen|c10|caffe2)/' \

@@ -36,9 +36,9 @@ void StftJudgeImpl::add_layer(int64_t in, int64_t out, int64_t kernel_bins, int6
                      register_parameter(name + "_bias", torch::zeros({out})), bin_stride, frame_dilation});
 }
 
-// [B, 2, samples] -> [B, 5, frames, bins]: real and imaginary parts of mid and side with the root of their magnitudes, so
-// that what is 40 dB quieter is not lost beside the loudest, and the frequency, since a convolution does not know where it
-// is (R. Liu et al., "CoordConv", 2018).
+// [B, 2, samples] -> [B, 5, frames, bins]: real and imaginary parts of mid and side with the root of their magnitudes,
+// so that what is 40 dB quieter is not lost beside the loudest, and the frequency, since a convolution does not know
+// where it is (R. Liu et al., "CoordConv", 2018).
 Tensor StftJudgeImpl::input(const Tensor& samples) const {
   const Tensor window = torch::hann_window(window_samples_, samples.options());
   const Tensor left = samples.select(1, 0), right = samples.select(1, 1);
@@ -46,7 +46,7 @@ Tensor StftJudgeImpl::input(const Tensor& samples) const {
   const double scale = 1 / std::sqrt(0.375 * static_cast<double>(window_samples_));  // the window's energy
   const Tensor parts =
       torch::view_as_real(torch::fft::rfft(mid_side.unfold(-1, window_samples_, window_samples_ / 4) * window) * scale);
-  const Tensor compressed = parts / (parts.square().sum(-1, true) + kCompressionFloor).pow(0.25);
+  const Tensor compressed = parts * (parts.square().sum(-1, true) + kCompressionFloor).sqrt().rsqrt();
   const auto frames = parts.size(2), bins = parts.size(3);
   const Tensor place = torch::linspace(-1, 1, bins, samples.options()).expand({samples.size(0), 1, frames, bins});
   return torch::cat({compressed.permute({0, 1, 4, 2, 3}).reshape({samples.size(0), 4, frames, bins}), place}, 1);
@@ -95,9 +95,10 @@ Tensor decoder_hinge(const Judgement& decoded) {
 Tensor feature_matching(const Judgement& decoded, const Judgement& target) {
   std::vector<Tensor> terms;
   for (size_t i = 0; i < decoded.features.size(); ++i) {
-    const Tensor expected = target.features[i].detach().to(torch::kFloat32);
-    terms.push_back((decoded.features[i].to(torch::kFloat32) - expected).abs().mean() /
-                    expected.abs().mean().clamp_min(1e-8));
+    // In bfloat16 as they come: features are most of what a step reads and writes.
+    const Tensor expected = target.features[i].detach();
+    terms.push_back((decoded.features[i] - expected).abs().mean(torch::kFloat32) /
+                    expected.abs().mean(torch::kFloat32).clamp_min(1e-8));
   }
   return mean_of(terms);
 }

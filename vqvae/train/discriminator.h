@@ -1,7 +1,8 @@
-// What learns to tell decoded music from true music, so that the decoder can learn to be taken for true: SDR alone favours
-// dull sound. After the multi-scale STFT discriminator of EnCodec (A. Defossez et al., "High Fidelity Neural Audio
-// Compression", 2022), with losses as DAC (R. Kumar et al., "High-Fidelity Audio Compression with Improved RVQGAN", 2023)
-// and Vocos (H. Siuzdak, "Vocos", 2023) use them. Narrower and with larger strides than theirs, to train on a CPU.
+// What learns to tell decoded music from true music, so that the decoder can learn to be taken for true: SDR alone
+// favours dull sound. After the multi-scale STFT discriminator of EnCodec (A. Defossez et al., "High Fidelity Neural
+// Audio Compression", 2022), with losses as DAC (R. Kumar et al., "High-Fidelity Audio Compression with Improved
+// RVQGAN", 2023) and Vocos (H. Siuzdak, "Vocos", 2023) use them. Narrower and with larger strides than theirs, to train
+// on a CPU.
 #pragma once
 
 #include <vector>
@@ -18,8 +19,8 @@ struct Judgement {
   std::vector<Tensor> features;  // of every hidden layer of every resolution, [B, width, frames, bins]
 };
 
-// One resolution: convolutions over frames and bins with weight norm, which keeps the scale of the weights, and so that of
-// the features, from running away; it costs next to nothing beside the convolutions.
+// One resolution: convolutions over frames and bins with weight norm, which keeps the scale of the weights, and so that
+// of the features, from running away; it costs next to nothing beside the convolutions.
 struct StftJudgeImpl : torch::nn::Module {
   StftJudgeImpl(int64_t window_samples, int64_t width);
   // [B, 2, samples], at least a window -> appends to `result`.
@@ -50,12 +51,12 @@ struct DiscriminatorImpl : torch::nn::Module {
 };
 TORCH_MODULE(Discriminator);
 
-// Hinge losses, means over places and resolutions: of the discriminator max(0, 1 - logits of the true) + max(0, 1 + logits of
-// the decoded), and of the decoder max(0, 1 - logits of the decoded).
+// Hinge losses, means over places and resolutions: of the discriminator max(0, 1 - logits of the true) + max(0, 1 +
+// logits of the decoded), and of the decoder max(0, 1 - logits of the decoded).
 Tensor discriminator_hinge(const Judgement& decoded, const Judgement& target);
 Tensor decoder_hinge(const Judgement& decoded);
-// Mean over layers of the mean absolute difference of features over the mean absolute feature of the target. The target's
-// features are constants.
+// Mean over layers of the mean absolute difference of features over the mean absolute feature of the target. The
+// target's features are constants.
 Tensor feature_matching(const Judgement& decoded, const Judgement& target);
 // The share of places that are judged rightly, half of it of each side: 0.5 is chance.
 double discriminator_accuracy(const Judgement& decoded, const Judgement& target);

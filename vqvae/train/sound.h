@@ -1,5 +1,5 @@
-// What the sound phase needs beside the network and its discriminator: noise as the decoder makes it, and the distance of
-// waveforms by ear.
+// What the sound phase needs beside the network and its discriminator: noise as the decoder makes it, and the distance
+// of waveforms by ear.
 #pragma once
 
 #include <vector>
@@ -10,14 +10,15 @@ namespace vqcodec::vqvae::train {
 
 using torch::Tensor;
 
-// Noise of these amplitudes with the signs of vqvae/noise.h, as vqvae/decoder.cc adds it. amplitudes: [B, S, T, 2, bands] of
-// mid and side, in the bands [edges[i], edges[i + 1]) of hop_samples bins in all; first_frames: B numbers, the frame of the
-// song that each item begins at. -> MDCT of mid and side [B, S, T, 2, edges.back()], with gradient to the amplitudes.
+// Noise of these amplitudes with the signs of vqvae/noise.h, as vqvae/decoder.cc adds it. amplitudes: [B, S, T, 2,
+// bands] of mid and side, in the bands [edges[i], edges[i + 1]) of hop_samples bins in all; first_frames: B numbers,
+// the frame of the song that each item begins at. -> MDCT of mid and side [B, S, T, 2, edges.back()], with gradient to
+// the amplitudes.
 Tensor fill_noise(const Tensor& amplitudes, const std::vector<int>& edges, const std::vector<int64_t>& first_frames);
 
-// Mel distance of the DAC paper (eval/distances.h), but of frames that lie within the signal: the mean absolute difference of
-// log10 of mel magnitudes, each clamped below at 1e-5, summed over windows of 32 to 2048 samples; those longer than the
-// signal are left out.
+// Mel distance of the DAC paper (eval/distances.h), but of frames that lie within the signal: the mean absolute
+// difference of log10 of mel magnitudes, each clamped below at 1e-5, summed over windows of 32 to 2048 samples; those
+// longer than the signal are left out.
 class MelDistance {
  public:
   MelDistance(int sample_rate_hz, torch::Device device);

@@ -24,8 +24,8 @@ struct LossWeights {
   double separation = 0;       // as decoded_sources, of the mask estimates (masks only)
   double commitment = 0;       // mean square of latent minus quantized (residual only)
   double envelope = 0;  // dB by which levels in the bands of noise differ, with noise_cost; so codes tell of them
-  // Of the sound phase alone, in which the terms above but commitment, separation and envelope count too, of what is decoded
-  // with its noise. Judged is the sum of S', or, of half the items, of all sources.
+  // Of the sound phase alone, in which the terms above but commitment, separation and envelope count too, of what is
+  // decoded with its noise. Judged is the sum of S', or, of half the items, of all sources.
   double adversarial = 0;       // hinge loss of what a discriminator takes for decoded
   double feature_matching = 0;  // difference of the discriminator's features, relative to those of the target
   double mel = 0;               // mel distance of the waveforms, as eval/distances.h
@@ -39,9 +39,9 @@ struct TrainConfig {
   int batch_size = 8;     // items a step, 1..4096
   int crop_frames = 172;  // frames an item, 8..8192
   // Steps, in this order. `separation_steps` train the masks alone on separation; then the analysis is set to the KLT
-  // and the codebooks to k-means; `unquantized_steps` train all without quantizer; `joint_steps` train all but the noise;
-  // `noise_steps` train the noise alone; `sound_steps` train the decoder with its noise against a discriminator, while all
-  // that codes depend on stays as it is.
+  // and the codebooks to k-means; `unquantized_steps` train all without quantizer; `joint_steps` train all but the
+  // noise; `noise_steps` train the noise alone; `sound_steps` train the decoder with its noise against a discriminator,
+  // while all that codes depend on stays as it is.
   int64_t separation_steps = 0;
   int64_t unquantized_steps = 0;
   int64_t joint_steps = 100000;

@@ -35,9 +35,9 @@ constexpr uint64_t kFitStream = uint64_t{1} << 40;
 constexpr uint64_t kStepStream = uint64_t{1} << 41;
 constexpr uint64_t kSoundStream = uint64_t{1} << 42;
 constexpr int64_t kChunkFrames = 430;  // of validation songs, about 10 s
-// In the sound phase: the level that waveforms are judged at, that under which they are not brought up to it and the mixture
-// is judged instead of a subset, the share of items of which the mixture is judged anyway, and the frames of a song in which
-// noise begins at random, 100 minutes of the default model.
+// In the sound phase: the level that waveforms are judged at, that under which they are not brought up to it and the
+// mixture is judged instead of a subset, the share of items of which the mixture is judged anyway, and the frames of a
+// song in which noise begins at random, 100 minutes of the default model.
 constexpr double kJudgedLevel = 0.1, kLeastJudgedLevel = 1e-3;
 constexpr double kMixtureShare = 0.5;
 constexpr uint64_t kNoiseFrames = uint64_t{1} << 18;
@@ -398,8 +398,8 @@ struct Trainer::State {
     return loss;
   }
 
-  // The sums of the judged sources [B, S] as decoded and as they are, [B, 2, samples], from the same frames and at a level
-  // at which all items count.
+  // The sums of the judged sources [B, S] as decoded and as they are, [B, 2, samples], from the same frames and at a
+  // level at which all items count.
   std::pair<Tensor, Tensor> judged_waveforms(const Tensor& decoded, const Tensor& sources, Tensor judged) const {
     const int64_t crop = training().crop_frames;
     const int64_t frames = training().judged_frames == 0 ? crop : training().judged_frames;
