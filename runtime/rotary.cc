@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "runtime/turns.h"
 
 namespace vqcodec::runtime {
 namespace {
@@ -28,21 +29,6 @@ double exp_of_minus(double y) {
   return scale * sum;
 }
 
-// Of 2 pi t for |t| <= 1/8.
-double sine_of_turns(double t) {
-  const double x = t * kTwoPi;
-  double sum = 1;
-  for (int k = 16; k >= 2; k -= 2) sum = 1 - x * x / (k * (k + 1)) * sum;
-  return x * sum;
-}
-
-double cosine_of_turns(double t) {
-  const double x = t * kTwoPi;
-  double sum = 1;
-  for (int k = 17; k >= 1; k -= 2) sum = 1 - x * x / (k * (k + 1)) * sum;
-  return sum;
-}
-
 }  // namespace
 
 Rotary::Rotary(int64_t head_dim) : head_dim_(head_dim) {
@@ -57,14 +43,9 @@ Rotary::Rotary(int64_t head_dim) : head_dim_(head_dim) {
 void Rotary::angles(int64_t position, float* cos, float* sin) const {
   for (std::size_t i = 0; i < turns_.size(); ++i) {
     const uint64_t turns = static_cast<uint64_t>(position) * turns_[i];  // modulo one turn
-    const uint64_t eighth = uint64_t{1} << 61;
-    const auto quarter = static_cast<int>((turns + eighth) >> 62);  // the nearest quarter turn
-    const auto rest = static_cast<int64_t>(turns - (static_cast<uint64_t>(quarter) << 62));
-    const double t = static_cast<double>(rest) * 0x1p-64;
-    const auto s = static_cast<float>(sine_of_turns(t));
-    const auto c = static_cast<float>(cosine_of_turns(t));
-    cos[i] = quarter == 0 ? c : quarter == 1 ? -s : quarter == 2 ? -c : s;
-    sin[i] = quarter == 0 ? s : quarter == 1 ? c : quarter == 2 ? -s : -c;
+    const SineCosine value = sine_cosine(turns);
+    cos[i] = static_cast<float>(value.cosine);
+    sin[i] = static_cast<float>(value.sine);
   }
 }
 
