@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 
 #include "apps/atomic_sink.h"
 #include "apps/command.h"
@@ -144,8 +145,11 @@ class Maker {
       throw Error(ExitCode::kUsage,
                   options_.context + ": has " + text + ", expected a second or more to fit a line to");
     }
-    steered_ = !options_.context.empty() && options_.line.steering.num_tries > 1 && options_.source != "drums";
-    if (!options_.context.empty() && (options_.best || options_.json || steered_)) measure_context();
+    const bool has_chords = !options_.context.empty() && options_.source != "drums";
+    has_tries_ = has_chords && options_.line.steering.num_tries > 1;
+    has_tones_ =
+        has_chords && options_.line.steering.tone_strength > 0 && generate::Tones::fits(coded_.model.model->config());
+    if (!options_.context.empty() && (options_.best || options_.json || has_tries_ || has_tones_)) measure_context();
     draw();
     for (generate::Line& line : made_.lines) lowered_db_.push_back(lower_until_it_fits(line));
     report_ = eval::report_header("line", VQCODEC_VERSION, options_.command);
@@ -188,12 +192,20 @@ class Maker {
     line.on_progress = [&](double share) { progress.update(share, 1); };
     const generate::Passage passage = choose_passage(options_, coded_.song.info);
     std::optional<LineJudge> judge;
-    if (steered_) {
+    if (has_tries_ || has_tones_) {
       judge.emplace(coded_.model.model, coded_.song.info, source_, *context_, own_);
       line.steering.ends = judge->stretch_ends();
+    }
+    if (has_tries_) {
       line.steering.judge = std::cref(*judge);
     } else {
       line.steering.num_tries = 1;
+    }
+    if (has_tones_) {
+      line.steering.tones =
+          std::make_shared<generate::Tones>(*coded_.model.model, source_,
+                                            static_cast<int>(coded_.song.info.num_codebooks), judge->pitches_hz());
+      line.steering.choose_pitch = std::bind_front(&LineJudge::choose_pitch, std::cref(*judge));
     }
     made_ = generate::make_lines(prior_.model, coded_.song, source_, passage, line, plain_gain, pool_);
     if (made_.passage.from_frame != passage.from_frame || made_.passage.to_frame != passage.to_frame) {
@@ -265,7 +277,8 @@ class Maker {
                            {"top_p", line.sampling.top_p},
                            {"guidance", line.guidance},
                            {"repetition_penalty", line.repetition_penalty},
-                           {"tries", steered_ ? line.steering.num_tries : 1},
+                           {"tones", has_tones_ ? line.steering.tone_strength : 0},
+                           {"tries", has_tries_ ? line.steering.num_tries : 1},
                            {"candidates", made_.num_candidates}};
     report_["from_seconds"] = frame_seconds(made_.passage.from_frame);
     report_["to_seconds"] = std::min(frame_seconds(made_.passage.to_frame), frame_seconds(num_frames()));
@@ -430,7 +443,7 @@ class Maker {
   LoadedPrior prior_;
   CodedSong coded_;
   int source_ = 0;
-  bool steered_ = false;  // stretches of the line are drawn several times
+  bool has_tries_ = false, has_tones_ = false;  // of the stretches of the line
   generate::Lines made_;
   std::vector<double> lowered_db_;  // of each line
   std::optional<eval::FitContext> context_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "runtime/thread_pool.h"
 #include "vqvae/decoder.h"
@@ -11,6 +12,10 @@ namespace vqcodec::apps {
 namespace {
 
 constexpr int kStretchesPerBeat = 2;
+// How likely the tones of a chord are beside each other.
+constexpr double kRootWeight = 2, kStayWeight = 8, kStayOffBeatWeight = 3;
+constexpr double kKeysToHalve = 6;  // by which a tone is away from the middle of the range, or from the one before
+constexpr double kUsualLevel = 1;   // of lines decoded at the unit level
 constexpr int64_t kPastFrames = 4;  // that the pitch tracker hears before the stretch
 
 }  // namespace
@@ -21,7 +26,50 @@ LineJudge::LineJudge(std::shared_ptr<const vqvae::Model> model, const codec::Str
       info_(info),
       source_(source),
       context_(context),
-      range_(eval::expected_range(own, info.sources[static_cast<size_t>(source)])) {}
+      range_(eval::expected_range(own, info.sources[static_cast<size_t>(source)])) {
+  const eval::PitchOptions limits = eval::pitch_options(info.sources[static_cast<size_t>(source)]);
+  const auto key_of = [](double hz) { return 69 + 12 * std::log2(hz / 440); };
+  low_key_ = static_cast<int>(std::ceil(std::max(range_.low, key_of(limits.min_hz) + 1)));
+  high_key_ = static_cast<int>(std::floor(std::min(range_.high, key_of(limits.max_hz) - 1)));
+}
+
+std::vector<double> LineJudge::pitches_hz() const {
+  std::vector<double> pitches;
+  for (int key = low_key_; key <= high_key_; ++key) {
+    const double hz = 440 * std::exp2((key - 69 + context_.harmony.tuning_cents / 100) / 12);
+    pitches.push_back(std::round(hz * 4096) / 4096);
+  }
+  return pitches;
+}
+
+int LineJudge::choose_pitch(int64_t from, int64_t to, int previous, int attempt, uint64_t random) const {
+  const double middle = static_cast<double>(from + to) / 2 * info_.hop_samples / info_.sample_rate_hz;
+  const std::vector<double>& edges = context_.edges;
+  const auto beat = static_cast<size_t>(std::ranges::upper_bound(edges, middle) - edges.begin());
+  if (beat < 1 || beat > context_.harmony.chord.size()) return previous;
+  const auto& chord = context_.harmony.chord[beat - 1];
+  const auto is_tone = [&](int key) { return chord[static_cast<size_t>((key % 12 + 12) % 12)]; };
+  const bool on_beat = middle < (edges[beat - 1] + edges[beat]) / 2;
+  const double centre = (low_key_ + high_key_) / 2.0;
+  std::vector<uint64_t> weights;
+  for (int key = low_key_; key <= high_key_; ++key) {
+    double weight = 0;
+    if (is_tone(key)) {
+      weight = is_tone(key + 7) ? kRootWeight : 1;  // the root has its fifth above it
+      weight *= std::exp2(-std::abs(key - centre) / kKeysToHalve);
+      const int leap = std::abs(key - low_key_ - previous);
+      if (previous >= 0 && leap > 0) weight *= std::exp2(-leap / kKeysToHalve);
+      if (previous >= 0 && leap == 0) weight *= attempt == 0 ? kStayWeight : on_beat ? 1 : kStayOffBeatWeight;
+    }
+    weights.push_back(static_cast<uint64_t>(std::llround(1024 * weight)));
+  }
+  const uint64_t sum = std::accumulate(weights.begin(), weights.end(), uint64_t{0});
+  if (sum == 0) return previous;
+  uint64_t left = (random >> 32) * sum >> 32;
+  int pitch = 0;
+  while (left >= weights[static_cast<size_t>(pitch)]) left -= weights[static_cast<size_t>(pitch++)];
+  return pitch;
+}
 
 std::vector<int64_t> LineJudge::stretch_ends() const {
   std::vector<int64_t> frames;
@@ -57,9 +105,10 @@ double LineJudge::operator()(std::span<const uint16_t> codes, int64_t first_fram
 
   const eval::PitchTrack track = eval::track_pitch(samples, static_cast<int>(info_.sample_rate_hz),
                                                    eval::pitch_options(info_.sources[static_cast<size_t>(source_)]));
-  const double balance = eval::chord_balance(context_, track, static_cast<double>(begin) * hop_seconds,
-                                             static_cast<double>(from) * hop_seconds,
-                                             static_cast<double>(to) * hop_seconds, range_, 1 / hop_seconds);
+  const double balance =
+      eval::chord_balance(context_, track, static_cast<double>(begin) * hop_seconds,
+                          static_cast<double>(from) * hop_seconds, static_cast<double>(to) * hop_seconds, range_,
+                          1 / hop_seconds, kUsualLevel);
   return std::round(64 * balance);
 }
 

@@ -1,5 +1,5 @@
-// What a new line is steered by while it grows: how well the notes of a stretch fit the chords that the song's other
-// sources play there.
+// What a new line is steered by while it grows: tones of the chords that the song's other sources play, and how well what
+// came out of a stretch fits them.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,16 @@ class LineJudge {
   // Frames nearest to the halves of the song's beats.
   std::vector<int64_t> stretch_ends() const;
 
+  // For generate::Tones: the keys of the expected range, in the song's tuning, in whole 4096ths of a Hz.
+  std::vector<double> pitches_hz() const;
+  // For generate::Steering, an index into them: a tone of the triad of the stretch's beat by chance, the root likelier than
+  // the others, near ones likelier than far ones; the first try mostly keeps the pitch if it is one, the others do
+  // so within beats. Where there is no triad the pitch stays.
+  int choose_pitch(int64_t from, int64_t to, int previous, int attempt, uint64_t random) const;
+
   // For generate::Steering. The codes are decoded from a little before the stretch on and their pitch is tracked:
-  // eval::chord_balance() of the stretch, within the expected range and with the frame rate's multiples against it, in
-  // whole 64ths, so that the last bits of a C library's logarithm choose nothing.
+  // eval::chord_balance() of the stretch, within the expected range, with the frame rate's multiples and what is
+  // too loud against it, in whole 64ths, so that the last bits of a C library's logarithm choose nothing.
   double operator()(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to) const;
 
  private:
@@ -34,6 +41,7 @@ class LineJudge {
   int source_;
   const eval::FitContext& context_;
   eval::KeyRange range_;
+  int low_key_ = 0, high_key_ = 0;  // of the pitches
 };
 
 }  // namespace vqcodec::apps

@@ -53,7 +53,8 @@ struct Drawing {
 constexpr Drawing kOfTones = {0.8, 0.9, 0.4, 2};
 constexpr Drawing kOfDrums = {1, 1, 0.8, 1.5};
 constexpr double kTopP = 0.9;
-constexpr int kTries = 6;
+constexpr int kTries = 3;
+constexpr double kToneStrength = 20;
 
 void warn(const std::string& message) { std::cerr << "vqgen: " << message << std::endl; }
 
@@ -89,6 +90,8 @@ int run(const std::vector<std::string>& arguments) {
       "where a passage ends within the song: drawn, of which the one that joins best is kept");
   add("tries", po::value<int>()->default_value(kTries),
       "of each half beat so many are drawn, and the one with the most chord tones is kept; 1 = none is chosen");
+  add("tones", po::value<double>()->default_value(kToneStrength, "20"),
+      "how strongly codes that go on with a tone of the song's chords are preferred, in nats, 0 to 100; 0 = not");
   add("best", "of the lines, write only the one that fits best by chord tones and beats");
   add("midi", po::value<std::string>(), "MIDI file to write the line's notes to");
   add("model", po::value<std::string>(), apps::kModelHelp);
@@ -143,6 +146,7 @@ int run(const std::vector<std::string>& arguments) {
   options.line.guidance = real("guidance", usual.guidance);
   options.line.repetition_penalty = values["repetition"].as<double>();
   options.line.steering.num_tries = values["tries"].as<int>();
+  options.line.steering.tone_strength = values["tones"].as<double>();
   options.line.num_candidates = values["candidates"].as<int>();
   options.num_threads = apps::threads(values);
   options.best = flag(values, "best");

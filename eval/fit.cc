@@ -21,6 +21,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSilentDb = -60;
 constexpr double kNearSeconds = 0.035;
 constexpr double kHumCents = 12;
+constexpr double kSoft = 0.5, kLoud = 3;  // of a usual level
 constexpr double kGridSeconds = 0.5;
 // Below these differences of own and other a scale says nothing: shares, shares, semitones, octaves, cents.
 constexpr double kLeastScale[kNumFitMeasures] = {0.02, 0.02, 0.5, 0.05, 1};
@@ -176,13 +177,18 @@ KeyRange expected_range(const FitFigures& own, const std::string& source) {
 }
 
 double chord_balance(const FitContext& context, const PitchTrack& track, double track_seconds, double from_seconds,
-                     double to_seconds, const KeyRange& range, double frame_hz) {
+                     double to_seconds, const KeyRange& range, double frame_hz, double usual_level) {
   const std::vector<double>& edges = context.edges;
-  int balance = 0, count = 0;
+  double balance = 0;
+  int count = 0;
   for (size_t i = 0; i < track.hz.size(); ++i) {
     const double at = track_seconds + static_cast<double>(i) * track.hop_seconds;
     if (at < from_seconds || at >= to_seconds) continue;
     ++count;
+    if (usual_level > 0 && track.level[i] > kLoud * usual_level) {
+      --balance;
+      continue;
+    }
     const auto beat = static_cast<size_t>(std::ranges::upper_bound(edges, at) - edges.begin());
     if (track.hz[i] <= 0 || beat < 1 || beat > context.harmony.chord.size()) continue;
     const auto& chord = context.harmony.chord[beat - 1];
@@ -192,9 +198,10 @@ double chord_balance(const FitContext& context, const PitchTrack& track, double 
     const bool hums = multiple > 0 && std::abs(1200 * std::log2(track.hz[i] / (multiple * frame_hz))) < kHumCents;
     const bool fits = !hums && key > range.low - 0.5 && key < range.high + 0.5 &&
                       chord[static_cast<size_t>((std::lround(key) % 12 + 12) % 12)];
-    balance += fits ? 1 : -1;
+    const double weight = usual_level > 0 ? std::min(1.0, track.level[i] / (kSoft * usual_level)) : 1;
+    balance += fits ? weight : -weight;
   }
-  return count > 0 ? static_cast<double>(balance) / count : 0;
+  return count > 0 ? balance / count : 0;
 }
 
 Json fit_figures_json(const FitFigures& figures) {

@@ -73,10 +73,11 @@ KeyRange expected_range(const FitFigures& own, const std::string& source);
 
 // Share of the stretch in which a pitch within `range` sounds that is a tone of its beat's triad, less that in which
 // another one does: -1..1, 0 where no pitch sounds or the others play no triad. Pitches within 12 cents of a multiple of
-// frame_hz, if that is above 0, count against: it is what the same codes in every frame sound like. The track begins at
-// `track_seconds` of the song; the stretch is [from_seconds, to_seconds).
+// frame_hz, if that is above 0, count against: it is what the same codes in every frame sound like. With a usual_level
+// (root mean square) above 0, what is softer than half of it counts for less, and what is louder than three times counts
+// against. The track begins at `track_seconds` of the song; the stretch is [from_seconds, to_seconds).
 double chord_balance(const FitContext& context, const PitchTrack& track, double track_seconds, double from_seconds,
-                     double to_seconds, const KeyRange& range = {}, double frame_hz = 0);
+                     double to_seconds, const KeyRange& range = {}, double frame_hz = 0, double usual_level = 0);
 
 // {chord_tones, beat, register_key, notes_per_second, tuning_cents, level_db, notes}
 Json fit_figures_json(const FitFigures& figures);

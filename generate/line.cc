@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/counter_random.h"
 #include "base/error.h"
@@ -19,7 +20,8 @@ using codec::SourceSegment;
 
 constexpr int kSoundingGain = 25;  // -60 dB: below, what separation leaves of other sources
 constexpr double kRepetitionSeconds = 8;
-constexpr int64_t kMaxCodebooks = 32;  // of a key for random numbers
+constexpr int64_t kMaxCodebooks = 32;                 // of a key for random numbers
+constexpr uint64_t kPitchStream = uint64_t{1} << 40;  // beside those of codes
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ExitCode::kUsage, what); }
 
@@ -143,6 +145,7 @@ std::vector<uint16_t> choose_gains(const Song& song, size_t source, const std::v
 struct Draft {
   uint64_t stream = 0;  // of random numbers
   RepetitionGuard guard;
+  std::optional<Tones::Voice> voice{};
   Sampler sampler{};
   std::vector<float> scratch{};
   std::vector<uint16_t> codes{};  // of the passage
@@ -151,6 +154,7 @@ struct Draft {
   // All but where its random numbers come from.
   void go_on_from(const Draft& other) {
     guard = other.guard;
+    voice = other.voice;
     codes = other.codes;
     new_bits = other.new_bits;
     kept_bits = other.kept_bits;
@@ -216,6 +220,7 @@ void check(const LineOptions& options) {
   within("lines", options.num_lines, 1, kMaxLines);
   within("candidates", options.num_candidates, 1, kMaxCandidates);
   within("tries", options.steering.num_tries, 1, kMaxTries);
+  within("tones", options.steering.tone_strength, 0, kMaxToneStrength);
 }
 
 int usual_level_steps(const std::string& source) {
@@ -309,11 +314,17 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
   const size_t num_codes = info.codebook_size;
   const auto penalty = static_cast<float>(options.repetition_penalty);
   const auto guidance = static_cast<float>(options.guidance);
-  const bool steered = options.steering.num_tries > 1 && options.steering.judge;
-  const int num_tries = steered ? options.steering.num_tries : 1;
+  const Steering& steering = options.steering;
+  const int num_tries = steering.judge ? steering.num_tries : 1;
+  const bool has_tones = steering.tones && steering.choose_pitch && steering.tone_strength > 0;
+  const auto tone_strength = static_cast<float>(steering.tone_strength);
+  if (has_tones && (steering.tones->num_codebooks() != num_codebooks ||
+                    steering.tones->codebook_size() != static_cast<int>(info.codebook_size))) {
+    fail("the tones are of other codes than the song's");
+  }
   std::vector<int64_t> ends;  // of stretches
-  if (steered) {
-    for (const int64_t frame : options.steering.ends) {
+  if (num_tries > 1 || has_tones) {
+    for (const int64_t frame : steering.ends) {
       if (frame > from && frame < to) ends.push_back(frame);
     }
     ends.push_back(to);
@@ -330,6 +341,7 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
       drafts.push_back({.stream = static_cast<uint64_t>(i % num_tries) << 32 |
                                   static_cast<uint64_t>(number * kMaxCandidates + candidate),
                         .guard = {second, std::llround(kRepetitionSeconds * frames_per_second)}});
+      if (has_tones) drafts.back().voice.emplace(*steering.tones);
       rows.push_back(row);
       if (guided) rows.push_back(plain_row);
     }
@@ -346,9 +358,11 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
         draft.scratch.assign(heard.begin(), heard.end());
         if (guided) guide(draft.scratch, logits.subspan(num_codes), guidance);
         if (codebook == 0 && penalty > 0) draft.guard.penalize(draft.scratch, penalty);
+        if (draft.voice) draft.voice->shape(codebook, draft.scratch, tone_strength);
         const auto item = static_cast<uint64_t>(frame * kMaxCodebooks + codebook);
         code = draft.sampler.draw(draft.scratch, samplings[static_cast<size_t>(codebook)],
                                   CounterRandom(options.seed, draft.stream, item).next());
+        if (draft.voice) draft.voice->add(codebook, code);
         draft.codes.push_back(code);
         draft.new_bits += draft.sampler.cost_bits(heard, code);
       }
@@ -357,12 +371,24 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
     };
     size_t next_end = 0;
     int64_t stretch_from = from;
+    const auto begin_stretch = [&] {
+      if (!has_tones || next_end == ends.size()) return;
+      for (size_t i = 0; i < drafts.size(); ++i) {
+        Draft& draft = drafts[i];
+        const uint64_t random = CounterRandom(options.seed, draft.stream | kPitchStream, next_end).next();
+        draft.voice->play(steering.choose_pitch(stretch_from, ends[next_end], draft.voice->pitch(),
+                                                static_cast<int>(i) % num_tries, random));
+      }
+    };
+    begin_stretch();
     while (stepper.step(choose)) {
       const int64_t reached = begin + stepper.num_frames_done();
       if (next_end < ends.size() && reached == ends[next_end]) {
-        keep_best(options.steering, drafts, stepper, group_rows, begin, stretch_from, reached, reached == end, pool);
+        if (num_tries > 1)
+          keep_best(steering, drafts, stepper, group_rows, begin, stretch_from, reached, reached == end, pool);
         stretch_from = reached;
         ++next_end;
+        begin_stretch();
       }
       if (!options.on_progress) continue;
       const double within = static_cast<double>(stepper.num_frames_done()) / static_cast<double>(end - begin);

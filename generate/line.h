@@ -14,6 +14,7 @@
 
 #include "codec/code_grid.h"
 #include "generate/sampler.h"
+#include "generate/tones.h"
 #include "prior/model.h"
 #include "runtime/thread_pool.h"
 
@@ -22,6 +23,7 @@ namespace vqcodec::generate {
 inline constexpr int kMaxLines = 256;
 inline constexpr int kMaxCandidates = 64;
 inline constexpr int kMaxTries = 16;
+inline constexpr double kMaxToneStrength = 100;
 
 // A song as codes, as codec::VqcReader or vqvae::Encoder give it.
 struct Song {
@@ -41,12 +43,20 @@ struct Passage {
   int64_t from_frame = 0, to_frame = 0;
 };
 
-// A line that grows stretch by stretch: of each stretch several are drawn side by side, and all go on from the one that
-// a judge likes best. Sequential Monte Carlo with as many particles, of which the best takes all.
+// A line that grows stretch by stretch: each is given a pitch, and of each several are drawn side by side, and all go on
+// from the one that a judge likes best. Sequential Monte Carlo with as many particles, of which the best takes all.
 struct Steering {
-  int num_tries = 1;  // 1..kMaxTries; 1 = none
   // Frames at which stretches end, ascending; what is outside of the passage is left aside.
   std::vector<int64_t> ends{};
+
+  // Codes that go on with a tone of the stretch's pitch get credit (tones.h); null = none do.
+  std::shared_ptr<const Tones> tones{};
+  double tone_strength = 0;  // nats, 0..kMaxToneStrength; 0 = none do
+  // Which of the pitches of `tones` the frames [from, to) are to have, or -1 for none in particular. previous: that of
+  // the frames before; attempt: number of the try; random: 64 random bits of its own.
+  std::function<int(int64_t from, int64_t to, int previous, int attempt, uint64_t random)> choose_pitch{};
+
+  int num_tries = 1;  // 1..kMaxTries; 1 = none is chosen
   // How good the frames [from, to) are; more is better, of equal ones the first stays. codes: [.., num_codebooks] of the
   // frames [first_frame, to). Called from several threads at once. The line is as much the same everywhere as this is.
   std::function<double(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to)> judge{};

@@ -181,29 +181,35 @@ TEST_F(Vqgen, ASeedGivesTheSameLineOnEveryPathAndAnyNumberOfThreads) {
 }
 
 // With the model and the prior that are shipped: random ones make noise, which has no notes.
-TEST_F(Vqgen, TriesGiveMoreChordTones) {
+TEST_F(Vqgen, TonesAndTriesGiveChordTones) {
   const std::string root = std::getenv("VQCODEC_SOURCE_DIR");
   const RunOptions shipped{.environment = {{"VQCODEC_MODEL", root + "/models/default.safetensors"},
                                            {"VQCODEC_PRIOR", root + "/models/prior.safetensors"}}};
   ok({"encode", root + "/demo/piece.flac", "-o", dir_ / "piece.vqc", "--quiet"}, shipped);
-  const auto report = [&](const std::string& source, const std::string& tries) {
+  const auto report = [&](const std::string& source, const std::string& tones, const std::string& tries) {
     return json::parse(makes({source, "--context", dir_ / "piece.vqc", "-o", dir_ / "a.wav", "--force", "--json",
-                              "--quiet", "--tries", tries, "--count", "2"},
+                              "--quiet", "--tones", tones, "--tries", tries, "--count", "2"},
                              shipped)
                            .out);
   };
-  const json plain = report("other", "1"), steered = report("other", "6");
-  EXPECT_EQ(plain["settings"]["tries"], 1);
-  EXPECT_EQ(steered["settings"]["tries"], 6);
   const auto sum_of = [](const json& all, const char* figure) {
     double sum = 0;
     for (const json& line : all["lines"]) sum += line["fit"][figure].get<double>();
     return sum;
   };
-  EXPECT_GT(sum_of(steered, "chord_tones"), sum_of(plain, "chord_tones") + 0.3);
-  EXPECT_GT(sum_of(steered, "notes"), 0);
+  const json plain = report("bass", "0", "1"), tones = report("bass", "20", "1"), tries = report("other", "0", "6");
+  EXPECT_EQ(plain["settings"]["tones"], 0);
+  EXPECT_EQ(plain["settings"]["tries"], 1);
+  EXPECT_EQ(tones["settings"]["tones"], 20);
+  EXPECT_EQ(tries["settings"]["tries"], 6);
+  EXPECT_GT(sum_of(tones, "chord_tones"), 2 * 0.8);
+  EXPECT_GT(sum_of(tones, "chord_tones"), sum_of(plain, "chord_tones") + 2 * 0.2);
+  EXPECT_GT(sum_of(tones, "notes"), 2 * 10);
+  EXPECT_GT(sum_of(tries, "chord_tones"), sum_of(report("other", "0", "1"), "chord_tones") + 0.3);
   // Drums have no notes to choose by.
-  EXPECT_EQ(report("drums", "6")["settings"]["tries"], 1);
+  const json drums = report("drums", "20", "6");
+  EXPECT_EQ(drums["settings"]["tones"], 0);
+  EXPECT_EQ(drums["settings"]["tries"], 1);
 }
 
 TEST_F(Vqgen, APassageLeavesTheRest) {
@@ -324,6 +330,8 @@ TEST_F(Vqgen, ContradictionsAreRefused) {
                                                                      {{"--detail-temperature", "2e9"}, "temperature"},
                                                                      {{"--tries", "0"}, "tries 0"},
                                                                      {{"--tries", "17"}, "tries 17"},
+                                                                     {{"--tones", "-1"}, "tones -1"},
+                                                                     {{"--tones", "101"}, "tones 101"},
                                                                      {{"--top-k", "-2"}, "top-k"},
                                                                      {{"--top-p", "0"}, "top-p"},
                                                                      {{"--top-p", "2"}, "top-p"},

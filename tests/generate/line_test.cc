@@ -1,10 +1,12 @@
 #include "generate/line.h"
 
 #include <algorithm>
+#include <set>
 
 #include "tests/base/expect_error.h"
 #include "tests/generate/golden_lines.h"
 #include "tests/prior/prior_test_util.h"
+#include "tests/vqvae/tiny_model.h"
 
 namespace vqcodec::generate {
 namespace {
@@ -87,7 +89,7 @@ TEST(Line, EachStretchIsTheBestOfItsTries) {
   const Song song = sounding_song();
   const std::vector<int64_t> ends = {0, 17, 40, 61, 90, 500};
   for (const Passage passage : {whole(song), Passage{33, 77}}) {
-    LineOptions options{.num_candidates = 2, .steering = {.num_tries = 5, .ends = ends}};
+    LineOptions options{.num_candidates = 2, .steering = {.ends = ends, .num_tries = 5}};
     std::vector<double> scores;  // in the order of the calls: of one thread they come try by try
     std::vector<std::pair<int64_t, int64_t>> stretches;
     options.steering.judge = [&](auto codes, int64_t first_frame, int64_t from, int64_t to) {
@@ -125,7 +127,7 @@ TEST(Line, SteeringDoesNotDependOnThreadsBatchesOrTheNumberOfLines) {
   LineOptions options{.guidance = 1.7,
                       .num_lines = 4,
                       .num_candidates = 2,
-                      .steering = {.num_tries = 3, .ends = {20, 50, 60}, .judge = even_codes}};
+                      .steering = {.ends = {20, 50, 60}, .num_tries = 3, .judge = even_codes}};
   for (const Passage passage : {whole(song), Passage{33, 77}}) {
     const Lines wanted = expect_alike_however_made(song, passage, options);
     // A judge that likes all alike leaves the first try, which is the line without steering.
@@ -139,6 +141,77 @@ TEST(Line, SteeringDoesNotDependOnThreadsBatchesOrTheNumberOfLines) {
   EXPECT_ERROR(make(song, whole(song), options), ExitCode::kUsage, HasSubstr("tries 0"));
   options.steering.num_tries = kMaxTries + 1;
   EXPECT_ERROR(make(song, whole(song), options), ExitCode::kUsage, HasSubstr("tries 17"));
+}
+
+// Tones of the tiny model, whose codes are like those of the small prior.
+std::shared_ptr<const Tones> tiny_tones(int num_codebooks = 3) {
+  vqvae::ModelConfig config = vqvae::tiny_config();
+  config.codebook_size = small_config().codebook_size;
+  const auto model =
+      vqvae::Model::from_file(runtime::Safetensors::open_memory(vqvae::make_model(config, 1).bytes(), "tiny"));
+  return std::make_shared<Tones>(*model, kBass, num_codebooks, std::vector<double>{100, 125, 150});
+}
+
+TEST(Line, EveryStretchGetsAPitchByWhatWasBefore) {
+  const Song song = sounding_song();
+  struct Call {
+    int64_t from, to;
+    int previous, attempt;
+    uint64_t random;
+  };
+  std::vector<Call> calls;
+  LineOptions options{.steering = {.ends = {0, 20, 50, 60, 500}, .tones = tiny_tones(), .tone_strength = 20}};
+  options.steering.num_tries = 3;
+  options.steering.judge = even_codes;
+  options.steering.choose_pitch = [&](int64_t from, int64_t to, int previous, int attempt, uint64_t random) {
+    calls.push_back({from, to, previous, attempt, random});
+    return attempt;  // so that the next call's `previous` tells which try was the best
+  };
+  std::vector<double> scores;
+  options.steering.judge = [&](auto codes, int64_t first_frame, int64_t from, int64_t to) {
+    scores.push_back(even_codes(codes, first_frame, from, to));
+    return scores.back();
+  };
+  make(song, whole(song), options);
+  const int64_t ends[] = {20, 50, 60, song.num_frames()};
+  ASSERT_EQ(calls.size(), 12U);
+  ASSERT_EQ(scores.size(), 12U);
+  std::set<uint64_t> randoms;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const size_t stretch = i / 3;
+    EXPECT_EQ(calls[i].from, stretch == 0 ? 0 : ends[stretch - 1]);
+    EXPECT_EQ(calls[i].to, ends[stretch]);
+    EXPECT_EQ(calls[i].attempt, static_cast<int>(i % 3));
+    randoms.insert(calls[i].random);
+    if (stretch == 0) {
+      EXPECT_EQ(calls[i].previous, -1);
+      continue;
+    }
+    const auto first = scores.begin() + static_cast<long>(3 * (stretch - 1));
+    EXPECT_EQ(calls[i].previous, std::max_element(first, first + 3) - first);
+  }
+  EXPECT_EQ(randoms.size(), calls.size());
+}
+
+TEST(Line, TonesChangeCodesAndDoNotDependOnThreadsOrBatches) {
+  const Song song = sounding_song();
+  LineOptions options{.guidance = 1.7,
+                      .num_lines = 3,
+                      .num_candidates = 2,
+                      .steering = {.ends = {20, 50, 60}, .tones = tiny_tones(), .tone_strength = 20}};
+  options.steering.choose_pitch = [](auto, auto, int, int, uint64_t random) { return static_cast<int>(random % 3); };
+  for (const Passage passage : {whole(song), Passage{33, 77}}) {
+    LineOptions plain = options, silent = options;
+    plain.steering = {};
+    silent.steering.choose_pitch = [](auto...) { return -1; };
+    const std::string wanted = digest(expect_alike_however_made(song, passage, options));
+    EXPECT_NE(digest(make(song, passage, plain)), wanted);
+    EXPECT_EQ(digest(make(song, passage, plain)), digest(make(song, passage, silent)));
+  }
+  options.steering.tones = tiny_tones(2);
+  EXPECT_ERROR(make(song, whole(song), options), ExitCode::kUsage, HasSubstr("tones"));
+  options.steering.tone_strength = kMaxToneStrength + 1;
+  EXPECT_ERROR(make(song, whole(song), options), ExitCode::kUsage, HasSubstr("tones 101"));
 }
 
 TEST(Line, SeedsLinesAndContextsGiveOtherCodes) {
