@@ -1,5 +1,5 @@
-// What a new line is steered by while it grows: tones of the chords that the song's other sources play, and how well what
-// came out of a stretch fits them.
+// What a new line is steered by while it grows: tones of the chords that the song's other sources play, and how well
+// what came out of a stretch fits them.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class LineJudge {
 
   // For generate::Tones: the keys of the expected range, in the song's tuning, in whole 4096ths of a Hz.
   std::vector<double> pitches_hz() const;
-  // For generate::Steering, an index into them: a tone of the triad of the stretch's beat by chance, the root likelier than
-  // the others, near ones likelier than far ones; the first try mostly keeps the pitch if it is one, the others do
+  // For generate::Steering, an index into them: a tone of the triad of the stretch's beat by chance, the root likelier
+  // than the others, near ones likelier than far ones; the first try mostly keeps the pitch if it is one, the others do
   // so within beats. Where there is no triad the pitch stays.
   int choose_pitch(int64_t from, int64_t to, int previous, int attempt, uint64_t random) const;
 

@@ -161,8 +161,8 @@ struct Draft {
   }
 };
 
-// All drafts of every `num_tries` go on from the one that is judged best on the frames [from, to); their rows too, unless
-// the last of their frames is done.
+// All drafts of every `num_tries` go on from the one that is judged best on the frames [from, to); their rows too,
+// unless the last of their frames is done.
 void keep_best(const Steering& steering, std::vector<Draft>& drafts, prior::Stepper& stepper, int64_t group_rows,
                int64_t begin, int64_t from, int64_t to, bool is_last, runtime::ThreadPool& pool) {
   const auto row_of = [&](size_t draft) { return draft * static_cast<size_t>(group_rows); };

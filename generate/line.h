@@ -1,8 +1,8 @@
 // New lines for a source of a song: codes drawn from a prior that listens to the song's other sources.
 //
 // The same seed gives the same codes on every machine, whatever path, threads and batches: logits come from the exact
-// runtime, draws from a counter-based generator by (seed, line, candidate, try, frame, codebook), and what is computed from
-// logits is in generate/sampler.h.
+// runtime, draws from a counter-based generator by (seed, line, candidate, try, frame, codebook), and what is computed
+// from logits is in generate/sampler.h.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +43,8 @@ struct Passage {
   int64_t from_frame = 0, to_frame = 0;
 };
 
-// A line that grows stretch by stretch: each is given a pitch, and of each several are drawn side by side, and all go on
-// from the one that a judge likes best. Sequential Monte Carlo with as many particles, of which the best takes all.
+// A line that grows stretch by stretch: each is given a pitch, and of each several are drawn side by side, and all go
+// on from the one that a judge likes best. Sequential Monte Carlo with as many particles, of which the best takes all.
 struct Steering {
   // Frames at which stretches end, ascending; what is outside of the passage is left aside.
   std::vector<int64_t> ends{};
@@ -57,8 +57,9 @@ struct Steering {
   std::function<int(int64_t from, int64_t to, int previous, int attempt, uint64_t random)> choose_pitch{};
 
   int num_tries = 1;  // 1..kMaxTries; 1 = none is chosen
-  // How good the frames [from, to) are; more is better, of equal ones the first stays. codes: [.., num_codebooks] of the
-  // frames [first_frame, to). Called from several threads at once. The line is as much the same everywhere as this is.
+  // How good the frames [from, to) are; more is better, of equal ones the first stays. codes: [.., num_codebooks] of
+  // the frames [first_frame, to). Called from several threads at once. The line is as much the same everywhere as this
+  // is.
   std::function<double(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to)> judge{};
 };
 

@@ -124,8 +124,8 @@ Tones::Pitch Tones::make_pitch(double hz, int sample_rate_hz, int hop) const {
   const int n = 2 * pitch.num_harmonics;
   const auto num_bins = static_cast<size_t>(pitch.num_bins), size = static_cast<size_t>(codebook_size_);
 
-  // The MDCT (runtime/fft.h) of each partial: cosine and sine of every harmonic, phase 0 at the frame's first sample. Its
-  // cosines are those of whole parts of 8 hops to a turn.
+  // The MDCT (runtime/fft.h) of each partial: cosine and sine of every harmonic, phase 0 at the frame's first sample.
+  // Its cosines are those of whole parts of 8 hops to a turn.
   const uint64_t parts = 8 * static_cast<uint64_t>(hop), first = static_cast<uint64_t>(hop);
   std::vector<double> cosine_of_part;
   for (uint64_t i = 0; i < parts; ++i)

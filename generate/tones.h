@@ -2,10 +2,11 @@
 //
 // Frames overlap, so a tone that lasts is one whose harmonics keep their phases from frame to frame. A prior that has
 // learnt how often codes follow each other knows little of that; but what the spectrum of the next frame is if the tone
-// goes on can be told from the frames before. A voice fits the harmonics of its pitch to the spectra that its last codes
-// stand for (least squares over up to three frames, as sinusoidal models do: R. McAulay and T. Quatieri, "Speech
-// analysis/synthesis based on a sinusoidal representation", 1986), turns their phases by one hop, and gives codes credit
-// by the cosine between that and what the frame would be with them. How loud a frame is stays as the prior has it.
+// goes on can be told from the frames before. A voice fits the harmonics of its pitch to the spectra that its last
+// codes stand for (least squares over up to three frames, as sinusoidal models do: R. McAulay and T. Quatieri, "Speech
+// analysis/synthesis based on a sinusoidal representation", 1986), turns their phases by one hop, and gives codes
+// credit by the cosine between that and what the frame would be with them. How loud a frame is stays as the prior has
+// it.
 //
 // The same bits on every machine: IEEE +, *, /, sqrt in fixed orders, runtime/turns.h and runtime/ops.h.
 #pragma once
@@ -29,9 +30,9 @@ class Tones {
   // Whether a model's codes tell of spectra by sums of entries, as this needs: residual codebooks.
   static bool fits(const vqvae::ModelConfig& config);
 
-  // num_codebooks: that lines have. pitches_hz: each from 20 Hz to an eighth of the sample rate. Entries of `source` are
-  // looked at below 1.4 kHz, in the middle of the stereo image, by the linear path of synthesis. Throws Error(kInternal)
-  // for arguments outside of that.
+  // num_codebooks: that lines have. pitches_hz: each from 20 Hz to an eighth of the sample rate. Entries of `source`
+  // are looked at below 1.4 kHz, in the middle of the stereo image, by the linear path of synthesis. Throws
+  // Error(kInternal) for arguments outside of that.
   Tones(const vqvae::Model& model, int source, int num_codebooks, std::span<const double> pitches_hz);
 
   int num_pitches() const { return static_cast<int>(pitches_.size()); }

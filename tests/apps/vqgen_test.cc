@@ -105,6 +105,7 @@ const std::vector<std::string> kOptions = {"--context",
                                            "--force",
                                            "--quiet",
                                            "--tries",
+                                           "--tones",
                                            "--level-temperature",
                                            "--detail-temperature",
                                            "--help"};

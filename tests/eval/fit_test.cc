@@ -209,6 +209,13 @@ TEST(Fit, ChordBalanceOfAStretchCountsTonesForAndAgainst) {
   const double hz = track.hz[static_cast<size_t>(2.2 / track.hop_seconds)];
   EXPECT_LT(chord_balance(context, track, 0, 2, 2.5, {}, hz / 2), -0.6);
   EXPECT_GT(chord_balance(context, track, 0, 2, 2.5, {}, hz / 2.05), 0.6);
+  // Beside a usual level: as loud, much softer, much louder.
+  const double level = track.level[static_cast<size_t>(2.2 / track.hop_seconds)];
+  const auto at_level = [&](double usual) { return chord_balance(context, track, 0, 2, 2.5, {}, 0, usual); };
+  EXPECT_GT(at_level(level), 0.6);
+  EXPECT_GT(at_level(20 * level), 0.01);
+  EXPECT_LT(at_level(20 * level), 0.1);
+  EXPECT_LT(at_level(level / 6), -0.6);
   FitFigures own;
   own.register_key = 40;
   own.num_notes = 3;
