@@ -14,7 +14,7 @@ DIR holds songs: folders with a mixture (or stems, which are summed), .vqc files
   --songs-at-most N   10 if not given
   --seconds N      of each song, from its start; 40 if not given
   --bin DIR        where vqgen and vqcodec are; build/release/bin if not given
-  --model FILE, --prior FILE, --seed N, --temperature T, --top-p P, --guidance G, --tries N   as vqgen has them
+  --model FILE, --prior FILE, --seed N, --temperature T, --top-p P, --guidance G, --tones S, --tries N   as vqgen has them
 TEXT
 }
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2 ;;
     --bin) bin=$2 ;;
     --model) model=(--model "$2") ;;
-    --prior | --seed | --temperature | --top-p | --guidance | --tries) drawing+=("$1" "$2") ;;
+    --prior | --seed | --temperature | --top-p | --guidance | --tones | --tries) drawing+=("$1" "$2") ;;
     *) echo "generation_examples: unknown option $1; see --help" >&2 && exit 1 ;;
   esac
   shift 2
