@@ -91,7 +91,7 @@ TEST_F(Sound, JudgementsComeInBfloat16AndDependOnBothChannels) {
 }
 
 TEST_F(Sound, MelDistanceIsZeroForTheSameAndCountsLevels) {
-  const MelDistance distance(44100, torch::kCPU);
+  const MelDistance distance(44100, 1e-5, torch::kCPU);
   const Tensor wave = torch::randn({2, 2, 8192}) * 0.1;
   EXPECT_EQ(distance(wave, wave).item<double>(), 0);
   // 20 dB are 1 in log10 at each of seven windows, where a window has bins for all of its bands; less where it has not.
@@ -100,6 +100,9 @@ TEST_F(Sound, MelDistanceIsZeroForTheSameAndCountsLevels) {
   EXPECT_GT(louder, 5);
   EXPECT_NEAR(distance(wave, wave * 10).item<double>(), louder, 1e-4);
   EXPECT_GT(distance(torch::randn({2, 2, 8192}) * 0.1, wave).item<double>(), 0.1);
+  // What is under the floor hardly counts.
+  const MelDistance deaf(44100, 10, torch::kCPU);
+  EXPECT_LT(deaf(wave * 10, wave).item<double>(), 0.5);
   // Windows that are longer than the signal are left out; silence has a finite gradient.
   EXPECT_GT(distance(wave.narrow(2, 0, 600), wave.narrow(2, 1000, 600)).item<double>(), 0);
   const Tensor silence = torch::zeros({1, 2, 4096}).requires_grad_(true);

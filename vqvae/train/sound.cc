@@ -1,5 +1,7 @@
 #include "vqvae/train/sound.h"
 
+#include <cmath>
+
 #include "eval/distances.h"
 #include "vqvae/noise.h"
 
@@ -7,7 +9,7 @@ namespace vqcodec::vqvae::train {
 
 namespace {
 
-constexpr double kMelClamp = 1e-5;
+constexpr double kHannEnergy = 0.375;  // of a window, by its samples
 constexpr double kPowerFloor = 1e-12;  // the root has no slope at 0
 
 struct Resolution {
@@ -44,7 +46,7 @@ Tensor fill_noise(const Tensor& amplitudes, const std::vector<int>& edges, const
   return torch::matmul(amplitudes, spread.to(amplitudes.device())) * signs.to(amplitudes.device());
 }
 
-MelDistance::MelDistance(int sample_rate_hz, torch::Device device) {
+MelDistance::MelDistance(int sample_rate_hz, double floor_level, torch::Device device) {
   for (const auto& [window_samples, num_bands] : kResolutions) {
     Tensor bands = torch::zeros({window_samples / 2 + 1, num_bands});
     const std::vector<eval::MelBand> weights = eval::mel_bands(sample_rate_hz, window_samples, num_bands);
@@ -53,7 +55,9 @@ MelDistance::MelDistance(int sample_rate_hz, torch::Device device) {
         bands[weights[band].first_bin + static_cast<int64_t>(k)][static_cast<int64_t>(band)] = weights[band].weights[k];
       }
     }
-    scales_.push_back({window_samples, torch::hann_window(window_samples).to(device), bands.to(device)});
+    const Tensor floor = bands.sum(0) * (floor_level * std::sqrt(kHannEnergy * window_samples));
+    scales_.push_back({window_samples, torch::hann_window(window_samples).to(device), bands.to(device),
+                       floor.clamp_min(kPowerFloor).to(device)});
   }
 }
 
@@ -65,7 +69,7 @@ Tensor MelDistance::operator()(const Tensor& decoded, const Tensor& target) cons
       const Tensor parts = torch::view_as_real(
           torch::fft::rfft(samples.unfold(-1, scale.window_samples, scale.window_samples / 4) * scale.window));
       const Tensor magnitudes = (parts.square().sum(-1) + kPowerFloor).sqrt();
-      return torch::log10(torch::matmul(magnitudes, scale.bands).clamp_min(kMelClamp));
+      return torch::log10(torch::matmul(magnitudes, scale.bands) + scale.floor);
     };
     Tensor expected;
     {

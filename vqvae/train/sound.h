@@ -16,12 +16,13 @@ using torch::Tensor;
 // the amplitudes.
 Tensor fill_noise(const Tensor& amplitudes, const std::vector<int>& edges, const std::vector<int64_t>& first_frames);
 
-// Mel distance of the DAC paper (eval/distances.h), but of frames that lie within the signal: the mean absolute
-// difference of log10 of mel magnitudes, each clamped below at 1e-5, summed over windows of 32 to 2048 samples; those
-// longer than the signal are left out.
+// Mel distance of the DAC paper (eval/distances.h), but of frames that lie within the signal, and deaf to what is soft: the
+// mean absolute difference of log10 of mel magnitudes, to each of which those of white noise of the level `floor_level`
+// are added, summed over windows of 32 to 2048 samples; those longer than the signal are left out. Without the floor,
+// near silence decides: there a logarithm's slope is steepest.
 class MelDistance {
  public:
-  MelDistance(int sample_rate_hz, torch::Device device);
+  MelDistance(int sample_rate_hz, double floor_level, torch::Device device);
   // [B, 2, samples] each -> scalar, with gradient to `decoded`.
   Tensor operator()(const Tensor& decoded, const Tensor& target) const;
 
@@ -30,6 +31,7 @@ class MelDistance {
     int64_t window_samples;
     Tensor window;  // [window_samples]
     Tensor bands;   // [bins, mel bands]
+    Tensor floor;   // [mel bands]
   };
   std::vector<Scale> scales_;
 };

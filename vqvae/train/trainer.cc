@@ -39,6 +39,7 @@ constexpr int64_t kChunkFrames = 430;  // of validation songs, about 10 s
 // mixture is judged instead of a subset, the share of items of which the mixture is judged anyway, and the frames of a
 // song in which noise begins at random, 100 minutes of the default model.
 constexpr double kJudgedLevel = 0.1, kLeastJudgedLevel = 1e-3;
+constexpr double kMelFloor = 1e-4;  // 60 dB under it
 constexpr double kMixtureShare = 0.5;
 constexpr uint64_t kNoiseFrames = uint64_t{1} << 18;
 constexpr double kSoundingRms = 0.00316;  // windows under -50 dBFS are left out of the SDR
@@ -121,7 +122,7 @@ struct Trainer::State {
       const bool decodes = item.key().starts_with("synthesis") || item.key().starts_with("noise");
       if (decodes) decoder_parameters.push_back(item.value());
     }
-    if (t.loss.mel > 0) mel_distance = std::make_unique<MelDistance>(model().sample_rate_hz, device);
+    if (t.loss.mel > 0) mel_distance = std::make_unique<MelDistance>(model().sample_rate_hz, kMelFloor, device);
     if (t.loss.adversarial <= 0 && t.loss.feature_matching <= 0) return;
     discriminator = Discriminator(t.discriminator_width);
     discriminator->to(device);
