@@ -35,12 +35,14 @@ constexpr uint64_t kFitStream = uint64_t{1} << 40;
 constexpr uint64_t kStepStream = uint64_t{1} << 41;
 constexpr uint64_t kSoundStream = uint64_t{1} << 42;
 constexpr int64_t kChunkFrames = 430;  // of validation songs, about 10 s
-// In the sound phase: the level that waveforms are judged at, that under which they are not brought up to it and the
-// mixture is judged instead of a subset, the share of items of which the mixture is judged anyway, and the frames of a
-// song in which noise begins at random, 100 minutes of the default model.
+// In the sound phase: the level that waveforms are judged at, and that under which they are not brought up to it and the
+// mixture is judged instead.
 constexpr double kJudgedLevel = 0.1, kLeastJudgedLevel = 1e-3;
 constexpr double kMelFloor = 1e-4;  // 60 dB under it
-constexpr double kMixtureShare = 0.5;
+// Shares of the items of which the mixture is judged, and of the rest, of which a single source is. In sums alone the noise
+// of one source can stand in for that of another.
+constexpr double kMixtureShare = 0.35, kSingleShare = 0.5;
+// Frames of a song in which noise begins at random, 100 minutes of the default model.
 constexpr uint64_t kNoiseFrames = uint64_t{1} << 18;
 constexpr double kSoundingRms = 0.00316;  // windows under -50 dBFS are left out of the SDR
 
@@ -374,14 +376,25 @@ struct Trainer::State {
       dataset::CounterRandom random(training().seed, kSoundStream + static_cast<uint64_t>(step),
                                     static_cast<uint64_t>(item));
       first_frames.push_back(static_cast<int64_t>(random.below(kNoiseFrames)));
-      if (random.chance(kMixtureShare)) judged[item].fill_(1);
-    }
-    Tensor decoded = network->decode(values, scale);
-    if (model().noise) {
-      decoded = decoded + swap_mid_side(fill_noise(network->noise_amplitudes(values, scale), model().noise_band_edges(),
-                                                   first_frames));
+      if (random.chance(kMixtureShare)) {
+        judged[item].fill_(1);
+      } else if (random.chance(kSingleShare)) {
+        judged[item].fill_(0);
+        judged[item][static_cast<int64_t>(random.below(static_cast<uint64_t>(model().num_sources())))] = 1.0F;
+      }
     }
     Tensor loss;
+    Tensor decoded = network->decode(values, scale);
+    if (model().noise) {
+      const Tensor amplitudes = network->noise_amplitudes(values, scale);
+      if (weight.envelope > 0) {
+        add_term(loss, "noise_envelope_db", weight.envelope,
+                 noise_terms(swap_mid_side(decoded), swap_mid_side(spectra.sources), amplitudes,
+                             model().noise_band_edges(), spectra.mixture_energy, window_frames())
+                     .envelope);
+      }
+      decoded = decoded + swap_mid_side(fill_noise(amplitudes, model().noise_band_edges(), first_frames));
+    }
     add_reconstruction(loss, decoded - spectra.sources, spectra, subset);
     if (!discriminator && !mel_distance) return checked(loss);
 
