@@ -30,7 +30,8 @@ LineJudge::LineJudge(std::shared_ptr<const vqvae::Model> model, const codec::Str
   const eval::PitchOptions limits = eval::pitch_options(info.sources[static_cast<size_t>(source)]);
   const auto key_of = [](double hz) { return 69 + 12 * std::log2(hz / 440); };
   low_key_ = static_cast<int>(std::ceil(std::max(range_.low, key_of(limits.min_hz) + 1)));
-  high_key_ = static_cast<int>(std::floor(std::min(range_.high, key_of(limits.max_hz) - 1)));
+  high_key_ = static_cast<int>(
+      std::floor(std::min(range_.high, key_of(std::min(limits.max_hz, info.sample_rate_hz / 8.0)) - 1)));
 }
 
 std::vector<double> LineJudge::pitches_hz() const {
