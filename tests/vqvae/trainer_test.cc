@@ -793,12 +793,14 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
   ASSERT_NE(root, nullptr);
   training_ = {{{test_song("a", 3 * kRate, 4, 1)}, 1.0}};
   validation_ = {test_song("v", 2 * kRate, 4, 20)};
+  // Recipes that go on with a model and name none are for networks like the default one.
+  const ModelConfig base = load_recipe(std::string(root) + "/configs/default.json").model;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(root) + "/configs")) {
     // Layouts, splits, what training data is made of, and recipes of priors.
     const std::string file = entry.path().filename().string();
     if (entry.is_directory() || file.starts_with("data-") || file.starts_with("prior")) continue;
     SCOPED_TRACE(entry.path().string());
-    Recipe recipe = load_recipe(entry.path().string());
+    Recipe recipe = load_recipe(entry.path().string(), &base);
     const ModelConfig tiny = tiny_config();
     ModelConfig& model = recipe.model;
     model.sample_rate_hz = kRate;
