@@ -21,9 +21,9 @@ compile="$cxx"
 # All that the self-test needs; sha256_plain.cc stands for runtime/sha256.cc, whose library is not there for Arm.
 sources=(
   base/atomic_file.cc base/counter_random.cc base/format.cc base/interrupt.cc codec/cdf.cc codec/result.cc vqvae/config.cc
-  generate/{line,sampler}.cc
+  generate/{line,sampler,tones}.cc
   prior/{config,model,network,predictor,random_prior,selftest}.cc
-  runtime/{attention,cpu,linear,nearest,ops,rotary,safetensors,thread_pool}.cc
+  runtime/{attention,cpu,linear,nearest,ops,rotary,safetensors,thread_pool,turns}.cc
   tests/prior/print_selftest.cc tests/prior/sha256_plain.cc)
 kernels=(runtime/kernels_portable.cc runtime/kernels_neon.cc)
 flags="-std=c++20 -ffp-contract=off -I$source -I$dir/include"
