@@ -196,11 +196,7 @@ class Maker {
       judge.emplace(coded_.model.model, coded_.song.info, source_, *context_, own_);
       line.steering.ends = judge->stretch_ends();
     }
-    if (has_tries_) {
-      line.steering.judge = std::cref(*judge);
-    } else {
-      line.steering.num_tries = 1;
-    }
+    if (has_tries_) line.steering.judge = std::cref(*judge);
     if (has_tones_) {
       line.steering.tones =
           std::make_shared<generate::Tones>(*coded_.model.model, source_,

@@ -35,7 +35,6 @@ class Tones {
   // Error(kInternal) for arguments outside of that.
   Tones(const vqvae::Model& model, int source, int num_codebooks, std::span<const double> pitches_hz);
 
-  int num_pitches() const { return static_cast<int>(pitches_.size()); }
   int codebook_size() const { return codebook_size_; }
   int num_codebooks() const { return static_cast<int>(codebooks_.size()); }
 

@@ -162,7 +162,6 @@ TEST(Line, EveryStretchGetsAPitchByWhatWasBefore) {
   std::vector<Call> calls;
   LineOptions options{.steering = {.ends = {0, 20, 50, 60, 500}, .tones = tiny_tones(), .tone_strength = 20}};
   options.steering.num_tries = 3;
-  options.steering.judge = even_codes;
   options.steering.choose_pitch = [&](int64_t from, int64_t to, int previous, int attempt, uint64_t random) {
     calls.push_back({from, to, previous, attempt, random});
     return attempt;  // so that the next call's `previous` tells which try was the best
