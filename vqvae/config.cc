@@ -40,6 +40,26 @@ StackConfig parse_stack(const json& object, const std::string& where) {
   return stack;
 }
 
+UNetConfig parse_unet(const json& object, const std::string& where, int num_bands) {
+  UNetConfig unet;
+  FieldReader reader(object, where);
+  reader.integers("channels", unet.channels, 1, 1024, 6);
+  reader.integers("strides", unet.strides, 1, 16, 6);
+  reader.integer("blocks", unet.blocks, 1, 8);
+  if (unet.channels.empty()) reader.fail("channels", "[]", "one number a level, 1 to 6 levels");
+  if (unet.strides.size() != unet.channels.size()) {
+    reader.fail("strides", json(unet.strides).dump(), "as many numbers as channels, " + json(unet.channels).dump());
+  }
+  int product = 1;
+  for (int stride : unet.strides) product *= stride;
+  if (num_bands % product != 0) {
+    reader.fail("strides", json(unet.strides).dump(),
+                "a product that divides the number of bands, " + std::to_string(num_bands));
+  }
+  reader.finish();
+  return unet;
+}
+
 json stack_json(const StackConfig& stack) {
   return {{"width", stack.width},
           {"expansion", stack.expansion},
@@ -53,6 +73,12 @@ int StackConfig::context_frames() const {
   int frames = 0;
   for (int dilation : dilations) frames += dilation * (kernel_frames / 2);
   return frames;
+}
+
+int ModelConfig::unet_bands(int level) const {
+  int bands = num_bands();
+  for (int i = 0; i <= level; ++i) bands /= unet->strides[static_cast<size_t>(i)];
+  return bands;
 }
 
 std::vector<int> ModelConfig::noise_band_edges() const {
@@ -87,6 +113,12 @@ ModelConfig parse_model_config(const json& object, const std::string& where) {
     }
     const json& stack = encoder.object("stack");
     if (!stack.empty()) config.encoder = parse_stack(stack, where + ".encoder.stack");
+    if (const json& unet = encoder.object("unet"); !unet.empty()) {
+      config.unet = parse_unet(unet, where + ".encoder.unet", config.num_bands());
+      if (config.encoder_kind != EncoderKind::kMasks) {
+        encoder.fail("unet", short_dump(unet), "none but for masks");
+      }
+    }
     encoder.finish();
   }
   reader.integer("num_code_bins", config.num_code_bins, 1, config.hop_samples);
@@ -154,6 +186,11 @@ json to_json(const ModelConfig& config) {
                    {"num_codebooks", config.num_codebooks},
                    {"codebook_size", config.codebook_size},
                    {"code_dim", config.code_dim}}}};
+  if (config.unet) {
+    object["encoder"]["unet"] = {{"channels", config.unet->channels},
+                                 {"strides", config.unet->strides},
+                                 {"blocks", config.unet->blocks}};
+  }
   if (config.code_costs) object["quantizer"]["code_costs"] = true;
   if (config.noise) {
     object["noise"] = {{"begin_bin", config.noise_begin_bin},

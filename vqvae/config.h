@@ -35,6 +35,16 @@ struct StackConfig {
   bool operator==(const StackConfig&) const = default;
 };
 
+// A U-Net over frames and bands, each of whose levels joins neighbouring bands of the level before (Ronneberger et al. 2015;
+// Jansson et al. 2017 for masks of music). All its convolutions see three frames.
+struct UNetConfig {
+  std::vector<int> channels = {32, 64, 128};  // of each level, 1..1024; 1 to 6 levels
+  std::vector<int> strides = {2, 4, 4};  // bands that one of a level stands for, in those of the level before; 1..16
+  int blocks = 1;                        // residual blocks of each level on the way down, and again on the way up, 1..8
+  int num_levels() const { return static_cast<int>(channels.size()); }
+  bool operator==(const UNetConfig&) const = default;
+};
+
 struct ModelConfig {
   int sample_rate_hz = 44100;  // 8000..192000
   int hop_samples = 1024;      // frame hop, power of two in 64..8192; a frame spans 2 * hop_samples
@@ -44,7 +54,8 @@ struct ModelConfig {
   // Bins of the mixture's spectrum that the encoder sees one by one; the bins above come in groups.
   int num_fine_bins = 256;  // 0..hop_samples
   int coarse_bins = 8;      // bins a group, divides hop_samples - num_fine_bins
-  StackConfig encoder;      // the separator (masks) or the whole encoder (direct)
+  StackConfig encoder;  // the separator (masks) or the whole encoder (direct); with a U-Net what joins its lowest level
+  std::optional<UNetConfig> unet;  // the separator around that stack, masks only; none = the stack is all of it
 
   int num_code_bins = 512;  // lowest bins that the analysis and synthesis networks see, 1..hop_samples
   StackConfig analysis;     // per source, from its estimate to latents (masks only)
@@ -71,6 +82,8 @@ struct ModelConfig {
 
   int num_sources() const { return static_cast<int>(sources.size()); }
   int num_bands() const { return num_fine_bins + (hop_samples - num_fine_bins) / coarse_bins; }
+  // Bands of level `level` of the U-Net, of which level -1 are those of the spectrum.
+  int unet_bands(int level) const;
   // Per source and frame, what the encoder gives the quantizer: the latent, or the logits of all codebooks.
   int quantizer_in() const {
     return quantizer_kind == QuantizerKind::kResidual ? code_dim : num_codebooks * codebook_size;
@@ -78,6 +91,10 @@ struct ModelConfig {
   // Per frame, what the encoder's network gets: log powers of the mixture for masks; to find codes by itself, and so the
   // waveform, also coefficients with their signs.
   int encoder_in() const { return 4 * num_bands() + (encoder_kind == EncoderKind::kDirect ? 2 * num_code_bins : 0); }
+  // Per frame, what the encoder's network gives: logits of masks [sources, 2, bands], or all that the quantizer gets.
+  int encoder_out() const {
+    return num_sources() * (encoder_kind == EncoderKind::kMasks ? 2 * num_bands() : quantizer_in());
+  }
   // Bins at which a band of noise begins, and hop_samples: each band is an eighth as wide as the bin it begins at, but at
   // least 8 bins. Empty without noise.
   std::vector<int> noise_band_edges() const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <variant>
 
 #include "base/error.h"
 #include "runtime/ops.h"
@@ -39,6 +40,7 @@ class RowQueue {
 }  // namespace
 
 struct Encoder::State {
+  using Network = std::variant<StackStream, UNetStream>;
   std::shared_ptr<const Model> model;
   const ModelConfig& config;
   EncoderOptions options;
@@ -54,7 +56,7 @@ struct Encoder::State {
   int64_t num_samples = 0;
   int64_t num_frames = 0;  // transformed so far
   RowQueue spectra;        // MDCT of left, then right, of frames whose masks have not come yet
-  StackStream encoder;
+  Network encoder;
 
   struct Source {
     RowQueue estimate;       // of the segment under way: MDCT of left, then right
@@ -79,7 +81,7 @@ struct Encoder::State {
         noise_edges(config.noise_band_edges()),
         num_noise_bands(config.num_noise_bands()),
         spectra(2 * hop),
-        encoder(model->encoder(), 0) {
+        encoder(config.unet ? Network(UNetStream(model->unet())) : Network(StackStream(model->encoder(), 0))) {
     if (options.num_codebooks == 0) options.num_codebooks = config.num_codebooks;
     if (options.num_codebooks < 1 || options.num_codebooks > config.num_codebooks) {
       throw Error(ExitCode::kUsage, "quality " + std::to_string(options.num_codebooks) + ": this model has " +
@@ -125,7 +127,7 @@ struct Encoder::State {
     samples.erase(samples.begin(), samples.begin() + 2 * count * hop);
     num_frames += count;
     std::vector<float> outputs;
-    encoder.push(features.data(), count, pool, outputs);
+    std::visit([&](auto& network) { network.push(features.data(), count, pool, outputs); }, encoder);
     take_encoder_outputs(outputs);
   }
 
@@ -161,7 +163,7 @@ struct Encoder::State {
 
   // outputs: rows of mask logits, or of latents of all sources for a direct encoder.
   void take_encoder_outputs(const std::vector<float>& outputs) {
-    const int64_t width = model->encoder().out();
+    const int64_t width = config.encoder_out();
     int64_t count = static_cast<int64_t>(outputs.size()) / width;
     const float* rows = outputs.data();
     while (count > 0) {
@@ -188,7 +190,7 @@ struct Encoder::State {
   }
 
   void apply_masks(const float* logits, int64_t count) {
-    const int64_t width = model->encoder().out(), fine = config.num_fine_bins, group = config.coarse_bins;
+    const int64_t width = config.encoder_out(), fine = config.num_fine_bins, group = config.coarse_bins;
     const int64_t per_source = 2 * num_bands;
     std::vector<float*> targets;
     for (Source& source : sources) targets.push_back(source.estimate.append(count));
@@ -373,7 +375,7 @@ void Encoder::finish() {
   s.samples.resize(static_cast<size_t>(2 * (rest + 1) * s.hop), 0.0f);
   for (int64_t done = 0; done < rest; done += kBlockFrames) s.process_frames(std::min(kBlockFrames, rest - done));
   std::vector<float> outputs;
-  s.encoder.finish(s.pool, outputs);
+  std::visit([&](auto& network) { network.finish(s.pool, outputs); }, s.encoder);
   s.take_encoder_outputs(outputs);
   if (!s.masks) {
     if (s.sources[0].network_latents.size() > 0) s.emit_direct_segment();

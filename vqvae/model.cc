@@ -62,8 +62,11 @@ std::shared_ptr<const Model> Model::from_file(runtime::Safetensors file) {
   const int64_t size = 2 * config.hop_samples, dim = config.code_dim, out = config.quantizer_out();
   const bool masks = config.encoder_kind == EncoderKind::kMasks;
   const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
-  const int encoder_out = masks ? num_sources * 2 * config.num_bands() : num_sources * config.quantizer_in();
-  model->encoder_.emplace(file, "encoder", config.encoder, config.encoder_in(), encoder_out, 0);
+  if (config.unet) {
+    model->unet_.emplace(file, "encoder", config);
+  } else {
+    model->encoder_.emplace(file, "encoder", config.encoder, config.encoder_in(), config.encoder_out(), 0);
+  }
   std::vector<float> analysis_basis;
   if (masks) {
     model->analysis_.emplace(file, "analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(),

@@ -13,6 +13,7 @@
 #include "runtime/nearest.h"
 #include "vqvae/config.h"
 #include "vqvae/stack.h"
+#include "vqvae/unet.h"
 
 namespace vqcodec::vqvae {
 
@@ -46,7 +47,8 @@ class Model {
     std::vector<runtime::Codebook> codebooks;  // [H] (residual)
     std::vector<std::vector<float>> entries;   // [H][m * D]
   };
-  const Stack& encoder() const { return *encoder_; }
+  const Stack& encoder() const { return *encoder_; }  // without config().unet
+  const UNet& unet() const { return *unet_; }
   const Stack& analysis() const { return *analysis_; }  // masks only
   const Stack& synthesis() const { return *synthesis_; }
   const Stack& noise() const { return *noise_; }  // only with config().noise
@@ -60,6 +62,7 @@ class Model {
   ModelConfig config_;
   std::array<uint8_t, 32> id_{};
   std::map<std::string, std::string> metadata_;
+  std::optional<UNet> unet_;
   std::optional<Stack> encoder_, analysis_, synthesis_, noise_;
   std::vector<SourceWeights> sources_;
 };

@@ -100,6 +100,7 @@ struct KindOfModel {
   bool noise = false;
   int envelope_dim = 0;
   bool costs = false;  // and a codebook for the envelope alone
+  bool unet = false;
   ModelConfig config() const {
     ModelConfig config = tiny_config_of(encoder, quantizer);
     if (noise) {
@@ -111,6 +112,7 @@ struct KindOfModel {
       config.envelope_codebook = 1;
       config.code_costs = true;
     }
+    if (unet) config.unet = UNetConfig{.channels = {6, 10, 9}, .strides = {2, 1, 2}, .blocks = 2};
     return config;
   }
 };
@@ -122,6 +124,7 @@ inline constexpr KindOfModel kKinds[] = {
     {"MasksResidualNoise", EncoderKind::kMasks, QuantizerKind::kResidual, true},
     {"MasksResidualEnvelope", EncoderKind::kMasks, QuantizerKind::kResidual, true, 3},
     {"MasksResidualCosts", EncoderKind::kMasks, QuantizerKind::kResidual, true, 3, true},
+    {"UNetMasksResidual", EncoderKind::kMasks, QuantizerKind::kResidual, false, 0, false, true},
 };
 
 }  // namespace vqcodec::vqvae

@@ -99,6 +99,31 @@ TEST(ModelConfig, CostsAreForResidualCodes) {
   }
 }
 
+TEST(UNetConfig, SurvivesWritingAndReading) {
+  const auto with = [](const json& unet) { return json{{"encoder", {{"unet", unet}}}}; };
+  const ModelConfig config =
+      parse_model_config(with({{"channels", {16, 24}}, {"strides", {2, 8}}, {"blocks", 3}}), "test");
+  EXPECT_EQ(*config.unet, (UNetConfig{.channels = {16, 24}, .strides = {2, 8}, .blocks = 3}));
+  EXPECT_EQ(parse_model_config(to_json(config), "test"), config);
+  EXPECT_EQ(config.unet_bands(-1), 352);
+  EXPECT_EQ(config.unet_bands(0), 176);
+  EXPECT_EQ(config.unet_bands(1), 22);
+  EXPECT_FALSE(to_json(parse_model_config(json::object(), "test"))["encoder"].contains("unet"));
+}
+
+TEST(UNetConfig, LevelsHaveToFit) {
+  const auto error_with = [](const json& unet, const char* kind = "masks") {
+    return error_of({{"model", {{"encoder", {{"kind", kind}, {"unet", unet}}}}}});
+  };
+  EXPECT_EQ(error_with({{"blocks", 2}}), "");
+  EXPECT_THAT(error_with({{"blocks", 2}}, "direct"), HasSubstr("none but for masks"));
+  EXPECT_THAT(error_with({{"channels", {16, 24}}}), HasSubstr("as many numbers as channels, [16,24]"));
+  EXPECT_THAT(error_with({{"channels", json::array()}, {"strides", json::array()}}), HasSubstr("1 to 6 levels"));
+  EXPECT_THAT(error_with({{"channels", {16, 24}}, {"strides", {2, 3}}}), HasSubstr("divides the number of bands, 352"));
+  EXPECT_THAT(error_with({{"blocks", 9}}), HasSubstr("1..8"));
+  EXPECT_THAT(error_with({{"depth", 3}}), HasSubstr("unknown key \"depth\""));
+}
+
 TEST(StackConfig, ContextIsTheSumOfHalfKernels) {
   EXPECT_EQ((StackConfig{.kernel_frames = 7, .dilations = {1, 2, 4}}.context_frames()), 3 * 7);
 }

@@ -283,6 +283,8 @@ TEST(Golden, CodesAndSamplesOfATinyModel) {
        "87096a3b2877882953e1d894da71586a85db20ce9ed8caecc5f7a0651012d393"},
       {"805cb0cc4c80be5042e7628520688df2a24840d79850c713f2b5fc5e5613abfd",
        "354618ba873fa6ef68355991dd22f2be54782cd28ed2944cc327f109f803bc99"},
+      {"04a4aa1c2edeaa0c2b935041c5b8406fafecd3f9373b9bafbafcd90303b3ccb8",
+       "91f7e42a031b1dc010e180073c2aa1b8418b9e6c2a8d46a877a3f065238a9a8f"},
   };
   static_assert(std::size(expected) == std::size(kKinds));
   runtime::ThreadPool pool(2);

@@ -144,6 +144,7 @@ TEST_F(ModelFile, EachFieldOfTheConfigMatters) {
       [](auto& c) { c.encoder_kind = EncoderKind::kDirect; },
       [](auto& c) { c.quantizer_kind = QuantizerKind::kGumbel; },
       [](auto& c) { c.code_costs = true; },
+      [](auto& c) { c.unet = UNetConfig{.channels = {4}, .strides = {1}}; },
   };
   for (size_t i = 0; i < std::size(changes); ++i) {
     SCOPED_TRACE(i);
@@ -190,11 +191,13 @@ TEST(AverageWeights, IsTheMeanOfTheTensorsThatAreNamed) {
   write_tiny_model(folder / "b.safetensors", 2);
   const auto run = [&](const std::string& models) {
     const std::string command = "cd '" + folder.path() + "' && PYTHONDONTWRITEBYTECODE=1 python3 '" + root +
-                                "/tools/average_weights.py' --only encoder. -o mean.safetensors " + models + " >log 2>&1";
+                                "/tools/average_weights.py' --only encoder. -o mean.safetensors " + models +
+                                " >log 2>&1";
     return std::system(command.c_str());
   };
   ASSERT_EQ(run("a.safetensors b.safetensors b.safetensors"), 0);
-  auto a = runtime::Safetensors::open(folder / "a.safetensors"), b = runtime::Safetensors::open(folder / "b.safetensors");
+  auto a = runtime::Safetensors::open(folder / "a.safetensors"),
+       b = runtime::Safetensors::open(folder / "b.safetensors");
   auto mean = runtime::Safetensors::open(folder / "mean.safetensors");
   EXPECT_EQ(mean.metadata(), a.metadata());
   EXPECT_EQ(mean.tensor_names(), a.tensor_names());

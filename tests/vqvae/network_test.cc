@@ -147,6 +147,32 @@ TEST_F(Layers, StacksAgree) {
             1e-2);
 }
 
+TEST_F(Layers, UNetsAgree) {
+  torch::NoGradGuard no_grad;
+  for (const UNetConfig& unet :
+       {UNetConfig{.channels = {6, 10, 9}, .strides = {2, 1, 2}, .blocks = 2},
+        UNetConfig{.channels = {5}, .strides = {1}}, UNetConfig{.channels = {7}, .strides = {4}}}) {
+    ModelConfig config = tiny_config();
+    config.unet = unet;
+    Pair pair(config);
+    const int64_t width = config.encoder_out();
+    for (const int64_t frames : {1, 2, 50}) {
+      const Tensor features = torch::randn({frames, config.encoder_in()});
+      UNetStream stream(pair.model->unet());
+      std::vector<float> output;
+      const int64_t first = frames / 3;
+      stream.push(features.data_ptr<float>(), first, pool_, output);
+      stream.push(features.data_ptr<float>() + first * features.size(1), frames - first, pool_, output);
+      stream.finish(pool_, output);
+      ASSERT_EQ(static_cast<int64_t>(output.size()), frames * width);
+      const Tensor expected = pair.network->unet(features.unsqueeze(0))[0];
+      EXPECT_GT(expected.std().item<double>(), 1e-2);
+      EXPECT_LT(relative_difference(tensor_of(output, {frames, width}), expected), 1e-5)
+          << unet.channels.size() << " levels, " << frames << " frames";
+    }
+  }
+}
+
 TEST_F(Layers, TransformsAreTheirDefinitionAndAgree) {
   torch::manual_seed(3);
   for (const int hop : {64, 256, 2048}) {

@@ -62,10 +62,47 @@ class ModelBuilder {
     add_linear(prefix + ".head", width, out);
   }
 
+  // The same for UNet.
+  void add_unet(const std::string& prefix, const ModelConfig& config) {
+    const UNetConfig& unet = *config.unet;
+    const int64_t outputs = 2 * config.num_sources();
+    add_convolution(prefix + ".in_conv", 4, unet.channels[0], unet.strides[0] + 2, 1);
+    add(prefix + ".band_embedding", {config.unet_bands(0), unet.channels[0]}, 0.5F);
+    for (int level = 0; level < unet.num_levels(); ++level) {
+      const auto name = [&](const char* part) { return prefix + "." + part + "." + std::to_string(level); };
+      const int64_t channels = unet.channels[static_cast<size_t>(level)];
+      add_blocks(name("down"), channels, unet.blocks);
+      if (level + 1 == unet.num_levels()) {
+        add_stack(prefix + ".stack", config.encoder, config.unet_bands(level) * channels,
+                  config.unet_bands(level) * channels, 0);
+        break;
+      }
+      const int64_t below = unet.channels[static_cast<size_t>(level) + 1];
+      const int64_t joined = unet.strides[static_cast<size_t>(level) + 1] * channels;
+      add_linear(name("narrow"), joined, below);
+      add_linear(name("widen"), below, joined);
+      add_blocks(name("up"), channels, unet.blocks);
+    }
+    add_linear(prefix + ".head", unet.channels[0], unet.strides[0] * outputs);
+    add(prefix + ".band_bias", {config.num_bands(), outputs}, 0.5F);
+  }
+
   runtime::SafetensorsWriter& writer() { return writer_; }
   static float level(int64_t in) { return std::sqrt(3.0F / static_cast<float>(in)); }
 
  private:
+  void add_convolution(const std::string& name, int64_t in, int64_t out, int64_t bands, float gain) {
+    add(name + ".weight", {out, in, 3, bands}, gain * level(3 * bands * in));
+    add(name + ".bias", {out}, 0.1F);
+  }
+
+  void add_blocks(const std::string& name, int64_t channels, int count) {
+    for (int i = 0; i < count; ++i) {
+      add_convolution(name + "." + std::to_string(i) + ".first", channels, channels, 3, 1.4F);
+      add_convolution(name + "." + std::to_string(i) + ".second", channels, channels, 3, 1);
+    }
+  }
+
   void add_linear(const std::string& name, int64_t in, int64_t out) {
     add(name + ".weight", {out, in}, level(in));
     add(name + ".bias", {out}, 0.1F);
@@ -103,8 +140,11 @@ runtime::SafetensorsWriter make_model(const ModelConfig& config, uint64_t seed, 
   const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
   const int64_t num_sources = config.num_sources(), size = 2 * config.hop_samples;
   const int64_t dim = config.code_dim, out = config.quantizer_out();
-  builder.add_stack("encoder", config.encoder, config.encoder_in(),
-                    num_sources * (masks ? 2 * config.num_bands() : config.quantizer_in()), 0);
+  if (config.unet) {
+    builder.add_unet("encoder", config);
+  } else {
+    builder.add_stack("encoder", config.encoder, config.encoder_in(), config.encoder_out(), 0);
+  }
   if (masks) {
     builder.add_stack("analysis", config.analysis, 2 * config.num_code_bins, config.quantizer_in(), num_sources);
     if (residual) builder.add("analysis_basis", {num_sources, dim, size}, ModelBuilder::level(size));

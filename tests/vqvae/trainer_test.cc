@@ -93,6 +93,7 @@ Recipe small_recipe(EncoderKind encoder, QuantizerKind quantizer) {
 
 Recipe small_recipe(const KindOfModel& kind) {
   Recipe recipe = small_recipe(kind.encoder, kind.quantizer);
+  recipe.model.unet = kind.config().unet;
   if (!kind.noise) return recipe;
   recipe.model.noise = kind.config().noise;
   recipe.model.envelope_dim = kind.envelope_dim;

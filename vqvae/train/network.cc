@@ -118,13 +118,98 @@ Tensor StackImpl::forward(const Tensor& x) {
   return h.view(out_shape);
 }
 
+ResidualImpl::ResidualImpl(int64_t channels) {
+  const auto options = torch::nn::Conv2dOptions(channels, channels, 3).padding(1);
+  first = register_module("first", torch::nn::Conv2d(options));
+  second = register_module("second", torch::nn::Conv2d(options));
+  torch::NoGradGuard no_grad;
+  second->weight.mul_(0.3);  // begins near the identity
+  second->bias.zero_();
+}
+
+Tensor ResidualImpl::forward(const Tensor& x) { return x + second(torch::relu(first(x))); }
+
+UNetImpl::UNetImpl(const ModelConfig& model) : config(model) {
+  const UNetConfig& unet = *config.unet;
+  const int64_t outputs = 2 * config.num_sources(), bands = config.num_bands();
+  const int64_t first = unet.channels[0], stride = unet.strides[0];
+  in_conv =
+      register_module("in_conv",
+                      torch::nn::Conv2d(
+                          torch::nn::Conv2dOptions(4, first, {3, stride + 2}).stride({1, stride}).padding({1, 1})));
+  band_embedding = register_parameter("band_embedding", torch::randn({bands / stride, first}) * 0.02);
+  down = register_module("down", torch::nn::ModuleList());
+  up = register_module("up", torch::nn::ModuleList());
+  narrow = register_module("narrow", torch::nn::ModuleList());
+  widen = register_module("widen", torch::nn::ModuleList());
+  const auto blocks_of = [&](int64_t channels) {
+    torch::nn::Sequential blocks;
+    for (int i = 0; i < unet.blocks; ++i) blocks->push_back(Residual(channels));
+    return blocks;
+  };
+  for (int level = 0; level < unet.num_levels(); ++level) {
+    const int64_t channels = unet.channels[static_cast<size_t>(level)];
+    down->push_back(blocks_of(channels));
+    if (level + 1 == unet.num_levels()) {
+      const int size = config.unet_bands(level) * static_cast<int>(channels);
+      stack = register_module("stack", Stack(config.encoder, size, size, 0, /*zero_head=*/false));
+      break;
+    }
+    const int64_t below = unet.channels[static_cast<size_t>(level) + 1];
+    const int64_t joined = unet.strides[static_cast<size_t>(level) + 1] * channels;
+    narrow->push_back(torch::nn::Linear(joined, below));
+    widen->push_back(torch::nn::Linear(below, joined));
+    up->push_back(blocks_of(channels));
+  }
+  head = register_module("head", torch::nn::Linear(first, stride * outputs));
+  band_bias = register_parameter("band_bias", torch::zeros({bands, outputs}));
+  torch::NoGradGuard no_grad;
+  head->weight.zero_();
+  head->bias.zero_();
+}
+
+Tensor UNetImpl::forward(const Tensor& features) {
+  const UNetConfig& unet = *config.unet;
+  const int64_t batch = features.size(0), frames = features.size(1), bands = config.num_bands();
+  // Channels-last in memory, so that the linear maps see neighbouring bands side by side.
+  const auto rows = [](const Tensor& x) { return x.permute({0, 2, 3, 1}); };    // [B, C, T, F] -> [B, T, F, C]
+  const auto planes = [](const Tensor& x) { return x.permute({0, 3, 1, 2}); };  // and back
+  const auto as = [](const torch::nn::ModuleList& list, int level) { return list->ptr(static_cast<size_t>(level)); };
+  const auto linear = [&](const torch::nn::ModuleList& list, int level, const Tensor& x, int64_t channels) {
+    return planes(as(list, level)->as<torch::nn::Linear>()->forward(rows(x).reshape({batch, frames, -1, channels})));
+  };
+  Tensor x = in_conv(planes(features.view({batch, frames, 4, bands}).transpose(2, 3).contiguous()));
+  // In the convolution's type: a sum of both would be float32, which takes twice the time all the way.
+  x = x + planes(band_embedding.unsqueeze(0).unsqueeze(0)).to(x.scalar_type());
+  std::vector<Tensor> skipped;
+  for (int level = 0; level < unet.num_levels(); ++level) {
+    x = as(down, level)->as<torch::nn::Sequential>()->forward(x);
+    if (level + 1 == unet.num_levels()) break;
+    skipped.push_back(x);
+    x = linear(narrow, level, x,
+               int64_t{unet.strides[static_cast<size_t>(level) + 1]} * unet.channels[static_cast<size_t>(level)]);
+  }
+  const Tensor bottom = stack(rows(x).reshape({batch, frames, -1}));
+  x = x + planes(bottom.view({batch, frames, -1, unet.channels.back()})).to(x.scalar_type());
+  for (int level = unet.num_levels() - 2; level >= 0; --level) {
+    const int64_t channels = unet.channels[static_cast<size_t>(level)];
+    const Tensor widened = as(widen, level)->as<torch::nn::Linear>()->forward(rows(x));
+    x = skipped[static_cast<size_t>(level)] + planes(widened.reshape({batch, frames, -1, channels}));
+    x = as(up, level)->as<torch::nn::Sequential>()->forward(x);
+  }
+  const Tensor logits = head(rows(torch::relu(x))).to(torch::kFloat32).reshape({batch, frames, bands, -1}) + band_bias;
+  return logits.transpose(2, 3).flatten(2);
+}
+
 NetworkImpl::NetworkImpl(const ModelConfig& model) : config(model) {
   const int64_t num_sources = config.num_sources(), hop = config.hop_samples;
   const bool masks = config.encoder_kind == EncoderKind::kMasks;
   const bool residual = config.quantizer_kind == QuantizerKind::kResidual;
-  const int num_outputs = masks ? static_cast<int>(num_sources) * 2 * config.num_bands()
-                                : static_cast<int>(num_sources) * config.quantizer_in();
-  encoder = register_module("encoder", Stack(config.encoder, config.encoder_in(), num_outputs, 0, masks));
+  if (config.unet) {
+    unet = register_module("encoder", UNet(config));
+  } else {
+    encoder = register_module("encoder", Stack(config.encoder, config.encoder_in(), config.encoder_out(), 0, masks));
+  }
   if (masks) {
     // With a linear path beside it the network starts at zero.
     analysis = register_module("analysis", Stack(config.analysis, 2 * config.num_code_bins, config.quantizer_in(),
@@ -212,7 +297,7 @@ Tensor NetworkImpl::separate(const Tensor& mdct, const Tensor& mdst) {
   {
     const Tensor features = encoder_features(mdct, mdst);
     AutocastRegion region(autocast, features.device());
-    logits = encoder(features);
+    logits = unet ? unet(features) : encoder(features);
   }
   const Tensor masks = torch::softmax(logits.unflatten(-1, {num_sources, 2, config.num_bands()}), 2);
   Tensor full = masks.narrow(-1, 0, fine);
@@ -330,6 +415,7 @@ Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOp
   }
   const int64_t batch = latents.size(0), num_sources = latents.size(1), frames = latents.size(2);
   const int64_t size = config.codebook_size;
+  const bool updates = options.update_codebooks && options.decay < 1;
   std::vector<Tensor> kept_values, all_values, codes;
   {
     torch::NoGradGuard no_grad;
@@ -341,7 +427,7 @@ Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOp
         Tensor entries = codebooks[s][h];
         const Tensor index = nearest_entries(rest, entries, code_costs.defined() ? code_costs[s][h] : Tensor());
         const Tensor chosen = entries.index_select(0, index);
-        if (options.update_codebooks) {
+        if (updates) {
           // Frames whose source is silent have latents of zero and would pull entries to it.
           const Tensor sounds = (rest.square().sum(1) > 0).to(torch::kFloat32);
           Tensor counts = code_counts[s][h], sums = code_sums[s][h];
@@ -364,7 +450,7 @@ Quantized NetworkImpl::quantize_residual(const Tensor& latents, const QuantizeOp
         rest = rest - chosen;
         source_codes.push_back(index.view({batch, frames}));
       }
-      if (options.update_codebooks && code_costs.defined()) {
+      if (updates && code_costs.defined()) {
         const Tensor sounds = latents.detach().select(1, s).square().sum(-1).flatten() > 0;
         update_code_costs(s, rest.index({sounds}), options);
       }

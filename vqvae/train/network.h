@@ -56,6 +56,28 @@ struct StackImpl : torch::nn::Module {
 };
 TORCH_MODULE(Stack);
 
+// Two convolutions of 3 frames and 3 bands with a ReLU between, summed to what they are given.
+struct ResidualImpl : torch::nn::Module {
+  explicit ResidualImpl(int64_t channels);
+  Tensor forward(const Tensor& x);  // [B, C, T, F] -> the same
+  torch::nn::Conv2d first{nullptr}, second{nullptr};
+};
+TORCH_MODULE(Residual);
+
+// See vqvae/unet.h.
+struct UNetImpl : torch::nn::Module {
+  explicit UNetImpl(const ModelConfig& config);
+  Tensor forward(const Tensor& features);  // [B, T, 4 * bands] -> logits of masks [B, T, S * 2 * bands]
+  const ModelConfig config;
+  torch::nn::Conv2d in_conv{nullptr};
+  Tensor band_embedding, band_bias;                  // [F_0, C_0], [bands, 2 S]
+  torch::nn::ModuleList down{nullptr}, up{nullptr};  // of Sequential, one a level
+  torch::nn::ModuleList narrow{nullptr}, widen{nullptr};
+  Stack stack{nullptr};
+  torch::nn::Linear head{nullptr};
+};
+TORCH_MODULE(UNet);
+
 struct Analysis {
   Tensor estimates;  // [B, S, T, 2, N] MDCT of left and right of each source's estimate; undefined for direct encoders
   Tensor scale;      // [B, S] root mean square that the latents are relative to (1 for direct encoders), no gradient
@@ -106,6 +128,7 @@ struct NetworkImpl : torch::nn::Module {
 
   const ModelConfig config;
   Stack encoder{nullptr}, analysis{nullptr}, synthesis{nullptr};
+  UNet unet{nullptr};      // named "encoder" too: with config.unet, in place of the stack
   Stack noise{nullptr};    // only with config.noise
   Tensor analysis_basis;   // [S, D, 2N]: linear path from MDCT (mid, then side) to latent; residual with masks only
   Tensor synthesis_basis;  // [S, 2N, quantizer_out]: linear path from codes to MDCT (mid, then side)

@@ -34,6 +34,22 @@ Macs macs_of(const StackConfig& stack, double in, double out) {
   return {products + blocks * width * stack.kernel_frames, products};
 }
 
+// Of the whole of vqvae/unet.h.
+double macs_of_unet(const ModelConfig& config) {
+  const UNetConfig& unet = *config.unet;
+  const double outputs = 2 * config.num_sources(), bands = config.num_bands();
+  double macs =
+      3.0 * (unet.strides[0] + 2) * 4 * unet.channels[0] * config.unet_bands(0) + unet.channels[0] * bands * outputs;
+  for (int level = 0; level < unet.num_levels(); ++level) {
+    const bool is_last = level + 1 == unet.num_levels();
+    const double channels = unet.channels[static_cast<size_t>(level)], here = config.unet_bands(level);
+    macs += 2 * 9 * channels * channels * here * unet.blocks * (is_last ? 1 : 2);
+    if (is_last) return macs + macs_of(config.encoder, here * channels, here * channels).all;
+    macs += 2 * channels * here * unet.channels[static_cast<size_t>(level) + 1];
+  }
+  return macs;
+}
+
 // Products of matrices as large as those of the networks.
 double peak_gflops(torch::ScalarType type) {
   const auto a = torch::randn({1024, 1024}).to(type), b = torch::randn({1024, 1024}).to(type);
@@ -127,11 +143,11 @@ void bench(const Recipe& recipe, bool bfloat16, int steps) {
     clock.lap("clipping, Adam");
   }
 
-  const double bands = model.num_bands(), hop = model.hop_samples, sources = static_cast<double>(num_sources);
+  const double hop = model.hop_samples, sources = static_cast<double>(num_sources);
   const bool masks = model.encoder_kind == EncoderKind::kMasks;
-  const double encoder_out = masks ? sources * 2 * bands : sources * model.quantizer_in();
   std::map<std::string, double> macs;  // a frame
-  macs[masks ? "masks, forward" : "encoder, forward"] = macs_of(model.encoder, model.encoder_in(), encoder_out).all;
+  macs[masks ? "masks, forward" : "encoder, forward"] =
+      model.unet ? macs_of_unet(model) : macs_of(model.encoder, model.encoder_in(), model.encoder_out()).all;
   if (masks) {
     macs["analysis, forward"] =
         sources * (macs_of(model.analysis, 2 * model.num_code_bins, model.quantizer_in()).all +

@@ -55,12 +55,13 @@ void visit_training(TrainConfig& t, Integer&& integer, Real&& real) {
   real("noise_cost", t.noise_cost, 0, 1e6);
   real("basis_learning_rate_ratio", t.basis_learning_rate_ratio, 0, 1);
   real("separator_learning_rate_ratio", t.separator_learning_rate_ratio, 0, 1);
+  real("decoder_learning_rate_ratio", t.decoder_learning_rate_ratio, 0, 1);
   real("final_learning_rate_ratio", t.final_learning_rate_ratio, 0, 1);
   integer("warmup_steps", t.warmup_steps, 0, 1000000);
   real("gradient_clip", t.gradient_clip, 0, 1e6);
   real("subset_probability", t.subset_probability, 0, 1);
   real("nested_dropout", t.nested_dropout, 0, 1);
-  real("codebook_decay", t.codebook_decay, 0, 0.999999);
+  real("codebook_decay", t.codebook_decay, 0, 1);
   real("dead_entry_share", t.dead_entry_share, 0, 1);
   real("rate_weight", t.rate_weight, 0, 10);
   real("envelope_rate_weight", t.envelope_rate_weight, 0, 10);

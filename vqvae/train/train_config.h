@@ -62,12 +62,15 @@ struct TrainConfig {
   double noise_cost = 10;                    // dB of spectral envelope that a dB of SDR is worth to the noise
   double basis_learning_rate_ratio = 0.02;   // of the linear paths, whose entries are small
   double separator_learning_rate_ratio = 1;  // of the masks' network after its own phase; 0 = it stays as it is
-  double final_learning_rate_ratio = 1;      // learning rate at the end of a phase / peak (cosine); 1 = constant
-  int warmup_steps = 0;                      // linear, at the start of each phase
-  double gradient_clip = 1;                  // largest norm of the gradient; 0 = off
-  double subset_probability = 0.5;           // of each source to be in S'
-  double nested_dropout = 0.5;   // probability that an item keeps only the first h codebooks, h uniform in 1..H
-  double codebook_decay = 0.99;  // moving average of codebook entries (residual)
+  double decoder_learning_rate_ratio = 1;  // of synthesis and noise, but in the sound phase; 0 = they stay as they are
+  double final_learning_rate_ratio = 1;    // learning rate at the end of a phase / peak (cosine); 1 = constant
+  int warmup_steps = 0;                    // linear, at the start of each phase
+  double gradient_clip = 1;                // largest norm of the gradient; 0 = off
+  double subset_probability = 0.5;         // of each source to be in S'
+  double nested_dropout = 0.5;  // probability that an item keeps only the first h codebooks, h uniform in 1..H
+  double codebook_decay =
+      0.99;  // moving average of codebook entries (residual); 1 = entries and costs stay as they are,
+             // and keep their numbers, so that a prior for them can go on
   // With code_costs: an entry costs its bits (by its share of use) times this times the mean energy that all codebooks
   // leave of a latent; of the envelope's codebook its own energy, in the envelope's dimensions. 0 = costs stay as they are.
   double rate_weight = 0;

@@ -105,24 +105,40 @@ struct Trainer::State {
     network = Network(r.model);
     network->to(device);
     network->autocast = options.precision == Precision::kBfloat16;
-    std::vector<Tensor> separator, bases, others;
+    // In the order of learning_rate_ratios().
+    std::vector<Tensor> others, bases, separator, decoder, decoder_bases;
     for (const auto& item : network->named_parameters()) {
       const bool separates = r.model.encoder_kind == EncoderKind::kMasks && item.key().starts_with("encoder.");
-      (separates ? separator : item.key().ends_with("_basis") ? bases : others).push_back(item.value());
+      const bool is_basis = item.key().ends_with("_basis");
+      (separates                   ? separator
+       : is_of_decoder(item.key()) ? (is_basis ? decoder_bases : decoder)
+       : is_basis                  ? bases
+                                   : others)
+          .push_back(item.value());
     }
     std::vector<torch::optim::OptimizerParamGroup> groups;
-    for (auto& parameters : {others, bases, separator}) {
+    for (auto& parameters : {others, bases, separator, decoder, decoder_bases}) {
       groups.emplace_back(parameters, std::make_unique<torch::optim::AdamOptions>(r.training.learning_rate));
     }
     optimizer = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(r.training.learning_rate));
     if (r.training.sound_steps > 0) make_sound_phase();
   }
 
+  static bool is_of_decoder(const std::string& parameter) {
+    return parameter.starts_with("synthesis") || parameter.starts_with("noise");
+  }
+
+  std::array<double, 5> learning_rate_ratios() const {
+    const TrainConfig& t = training();
+    const double separator = step < t.separation_steps ? 1 : t.separator_learning_rate_ratio;
+    const double decoder = step < noise_end() ? t.decoder_learning_rate_ratio : 1;
+    return {1, t.basis_learning_rate_ratio, separator, decoder, decoder * t.basis_learning_rate_ratio};
+  }
+
   void make_sound_phase() {
     const TrainConfig& t = training();
     for (const auto& item : network->named_parameters()) {
-      const bool decodes = item.key().starts_with("synthesis") || item.key().starts_with("noise");
-      if (decodes) decoder_parameters.push_back(item.value());
+      if (is_of_decoder(item.key())) decoder_parameters.push_back(item.value());
     }
     if (t.loss.mel > 0) mel_distance = std::make_unique<MelDistance>(model().sample_rate_hz, kMelFloor, device);
     if (t.loss.adversarial <= 0 && t.loss.feature_matching <= 0) return;
@@ -248,8 +264,7 @@ struct Trainer::State {
     network->train();
     const Spectra spectra = this->spectra(take_batch(), draw_equalizers());
     const double rate = learning_rate();
-    const double separator_ratio = step < t.separation_steps ? 1 : t.separator_learning_rate_ratio;
-    const std::array<double, 3> ratios = {1, t.basis_learning_rate_ratio, separator_ratio};
+    const auto ratios = learning_rate_ratios();
     for (size_t i = 0; i < ratios.size(); ++i) {
       static_cast<torch::optim::AdamOptions&>(optimizer->param_groups()[i].options()).lr(rate * ratios[i]);
     }
@@ -604,13 +619,16 @@ struct Trainer::State {
            from.num_codebooks <= model().num_codebooks && from.code_dim <= model().code_dim;
   }
 
-  // Begins with the weights of a model, fitted as they are, or with those of its separator alone. The model may have no
-  // noise, no envelope or fewer codebooks: what it lacks is fitted before the first step.
-  void load_model(const std::string& path, bool separator_only) {
+  enum class Part { kAll, kSeparator, kAllButSeparator };
+
+  // Begins with the weights of a model, or of a part of it, fitted as they are. The model may have no noise, no envelope or
+  // fewer codebooks: what it lacks is fitted before the first step.
+  void load_model(const std::string& path, Part part) {
     if (!fs::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such model");
     auto file = runtime::Safetensors::open(path);
     torch::NoGradGuard no_grad;
     const ModelConfig from = config_of(file);
+    const bool separator_only = part == Part::kSeparator;
     const bool grows = !separator_only && lacks_codebooks(from);
     const auto read = [&](const std::string& name, Tensor& target) {
       auto shape = target.sizes().vec();
@@ -628,7 +646,8 @@ struct Trainer::State {
       corner.copy_(values);
     };
     for (auto& item : network->named_parameters()) {
-      if (separator_only && !item.key().starts_with("encoder.")) continue;
+      const bool separates = item.key().starts_with("encoder.");
+      if (separates ? part == Part::kAllButSeparator : separator_only) continue;
       const bool of_noise = item.key().starts_with("noise") || item.key().starts_with("envelope");
       if (of_noise && !file.contains(item.key())) continue;
       read(item.key(), item.value());
@@ -649,6 +668,11 @@ struct Trainer::State {
       if (network->code_costs.defined() && from.code_costs) read("code_costs", network->code_costs);
       network->code_counts.fill_(1);
       network->code_sums.copy_(network->codebooks);
+    }
+    if (part == Part::kAllButSeparator) {
+      for (const std::string& name : file.tensor_names()) {
+        if (name.starts_with("encoder.")) file.floats(name, file.shape(name));  // left aside on purpose
+      }
     }
     file.check_all_used();
     fitted = !grows;
@@ -700,8 +724,10 @@ Trainer::Trainer(const Recipe& recipe, const std::vector<dataset::WeightedSongs>
     state_->load_checkpoint();
   } else {
     const TrainOptions& from = state_->options;
-    if (!from.init_model.empty()) state_->load_model(from.init_model, false);
-    if (!from.init_separator.empty()) state_->load_model(from.init_separator, true);
+    using Part = State::Part;
+    const bool both = !from.init_separator.empty() && recipe.model.encoder_kind == EncoderKind::kMasks;
+    if (!from.init_model.empty()) state_->load_model(from.init_model, both ? Part::kAllButSeparator : Part::kAll);
+    if (!from.init_separator.empty()) state_->load_model(from.init_separator, Part::kSeparator);
   }
   state_->make_device_mixer();
   state_->events = std::make_unique<EventWriter>(state_->options.out_folder);
