@@ -20,6 +20,7 @@ using codec::SourceSegment;
 
 constexpr int kSoundingGain = 25;  // -60 dB: below, what separation leaves of other sources
 constexpr double kRepetitionSeconds = 8;
+constexpr int64_t kFramesAtOnce = 16;                 // between one look at the other threads and the next
 constexpr int64_t kMaxCodebooks = 32;                 // of a key for random numbers
 constexpr uint64_t kPitchStream = uint64_t{1} << 40;  // beside those of codes
 
@@ -148,6 +149,7 @@ struct Draft {
   std::optional<Tones::Voice> voice{};
   Sampler sampler{};
   std::vector<float> scratch{};
+  int64_t num_frames = 0;         // done, what is kept before the passage too
   std::vector<uint16_t> codes{};  // of the passage
   double new_bits = 0, kept_bits = 0;
 
@@ -348,7 +350,7 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
     prior::Stepper stepper(model, std::move(rows), pool, group_rows);
     const auto choose = [&](int64_t first_row, int codebook, std::span<float> logits) {
       Draft& draft = drafts[static_cast<size_t>(first_row / group_rows)];
-      const int64_t frame = begin + stepper.num_frames_done();
+      const int64_t frame = begin + draft.num_frames;
       const std::span<float> heard = logits.first(num_codes);
       uint16_t code = 0;
       if (frame < from || frame >= to) {
@@ -367,6 +369,7 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
         draft.new_bits += draft.sampler.cost_bits(heard, code);
       }
       if (codebook == 0) draft.guard.append(code);
+      if (codebook + 1 == num_codebooks) ++draft.num_frames;
       return code;
     };
     size_t next_end = 0;
@@ -380,8 +383,12 @@ Lines make_lines(const std::shared_ptr<const prior::Model>& model, const Song& s
                                                 static_cast<int>(i) % num_tries, random));
       }
     };
+    const auto num_frames_ahead = [&] {
+      if (next_end == ends.size()) return kFramesAtOnce;
+      return std::min(kFramesAtOnce, ends[next_end] - begin - stepper.num_frames_done());
+    };
     begin_stretch();
-    while (stepper.step(choose)) {
+    while (stepper.step(choose, num_frames_ahead())) {
       const int64_t reached = begin + stepper.num_frames_done();
       if (next_end < ends.size() && reached == ends[next_end]) {
         if (num_tries > 1)

@@ -19,6 +19,10 @@ namespace {
 constexpr int64_t kBlockFrames = 96;
 // Fewer rows are not worth a thread.
 constexpr int64_t kMinRowsPerThread = 4;
+// But groups are: what chooses for several rows together has more to do than to read a symbol.
+constexpr int64_t kMinGroupsPerThread = 1;
+// Of fewer rows one thread is done with a layer or a head before another is awake.
+constexpr int64_t kMinRowsToShare = 8;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ExitCode::kInternal, "prior: " + what); }
 
@@ -120,36 +124,42 @@ int64_t Stepper::cache_bytes_per_row(const Model& model) {
          runtime::AttentionCache::num_floats(config.num_heads, config.head_dim(), config.window_frames, 1);
 }
 
-bool Stepper::step(const ChooseCode& choose) {
+bool Stepper::step(const ChooseCode& choose, int64_t max_frames) {
   if (active_.empty()) return false;
   const auto count = static_cast<int64_t>(active_.size());
+  int64_t num_frames = max_frames;
+  for (const size_t i : active_) num_frames = std::min(num_frames, states_[i].row.num_frames - frame_);
   // Groups are not cut.
   const int64_t num_groups = count / group_rows_;
-  const int64_t num_parts = std::min(num_groups, std::clamp<int64_t>(count / kMinRowsPerThread, 1, pool_.size()));
-  // Each thread takes its rows through the whole frame.
+  const int64_t least = group_rows_ > 1 ? kMinGroupsPerThread : kMinRowsPerThread;
+  const int64_t num_parts = std::clamp<int64_t>(num_groups / least, 1, pool_.size());
+  ThreadPool& within = count < kMinRowsToShare ? alone_ : pool_;
+  // Each thread takes its rows through the frames.
   pool_.parallel_for(num_parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t part = first; part < last; ++part) {
       const std::span<const size_t> mine(active_.begin() + part * num_groups / num_parts * group_rows_,
                                          active_.begin() + (part + 1) * num_groups / num_parts * group_rows_);
-      std::vector<Network::Row> rows;
-      for (const size_t i : mine) {
-        const State& state = states_[i];
-        const auto kept = static_cast<size_t>(state.row.num_codebooks);
-        rows.push_back({state.sequence.get(), frame_ == 0 ? nullptr : state.codes.data() + state.codes.size() - kept});
-      }
       Network& network = networks_[static_cast<size_t>(part)];
-      network.run_frames(rows, pool_);
-      network.run_codes(
-          [&](int64_t row, int codebook, std::span<float> logits) {
-            const size_t i = mine[static_cast<size_t>(row)];
-            const uint16_t code = choose(static_cast<int64_t>(i), codebook, logits);
-            for (size_t j = i; j < i + static_cast<size_t>(group_rows_); ++j) states_[j].codes.push_back(code);
-            return code;
-          },
-          pool_, group_rows_);
+      for (int64_t frame = frame_; frame < frame_ + num_frames; ++frame) {
+        std::vector<Network::Row> rows;
+        for (const size_t i : mine) {
+          const State& state = states_[i];
+          const auto kept = static_cast<size_t>(state.row.num_codebooks);
+          rows.push_back({state.sequence.get(), frame == 0 ? nullptr : state.codes.data() + state.codes.size() - kept});
+        }
+        network.run_frames(rows, within);
+        network.run_codes(
+            [&](int64_t row, int codebook, std::span<float> logits) {
+              const size_t i = mine[static_cast<size_t>(row)];
+              const uint16_t code = choose(static_cast<int64_t>(i), codebook, logits);
+              for (size_t j = i; j < i + static_cast<size_t>(group_rows_); ++j) states_[j].codes.push_back(code);
+              return code;
+            },
+            within, group_rows_);
+      }
     }
   });
-  ++frame_;
+  frame_ += num_frames;
   std::erase_if(active_, [&](size_t i) {
     if (states_[i].row.num_frames > frame_) return false;
     states_[i].sequence.reset();

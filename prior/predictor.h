@@ -64,9 +64,11 @@ class Stepper {
   // Asks `choose` for the codes of the next frame of every row that has not ended; rows are numbered as they were
   // given, a group by its first row. False, without a call, once all have ended. An exception of `choose` comes out
   // here and leaves the object unusable; a code that is not below codebook_size is Error(kInternal).
-  bool step(const ChooseCode& choose);
+  // max_frames, 1 or more: so many frames at once, or as many as every row still has; threads then wait for each other
+  // less often, and rows are at different frames while `choose` is asked.
+  bool step(const ChooseCode& choose, int64_t max_frames = 1);
 
-  // From within `choose`, for its row: the row, with its group, ends with this frame.
+  // From within `choose`, for its row, when frames are stepped one by one: the row, with its group, ends with this frame.
   void end_row(size_t row) {
     for (size_t i = row; i < row + static_cast<size_t>(group_rows_); ++i) states_[i].row.num_frames = 0;
   }
@@ -88,6 +90,7 @@ class Stepper {
   };
   std::shared_ptr<const Model> model_;
   runtime::ThreadPool& pool_;
+  runtime::ThreadPool alone_{1};  // starts no thread
   int64_t group_rows_;
   std::vector<State> states_;      // as given
   std::vector<size_t> active_;     // rows that have not ended, by source

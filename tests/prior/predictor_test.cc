@@ -141,7 +141,7 @@ TEST_P(PredictorOnPath, RowsOfAGroupGetTheSameCodesAndTheirOwnLogits) {
   const Config config = small_config();
   const auto model = random_prior(config);
   const auto drums = random_codes(config, 70, 2, 5);
-  for (const int threads : {1, 3}) {
+  for (const auto& [threads, frames_at_once] : {std::pair(1, 1), {3, 1}, {1, 7}, {2, 16}, {3, 1000}}) {
     ThreadPool pool(threads);
     std::vector<Segment> segments;
     std::vector<std::vector<uint16_t>> codes;
@@ -154,16 +154,20 @@ TEST_P(PredictorOnPath, RowsOfAGroupGetTheSameCodesAndTheirOwnLogits) {
     Logits found = make_room(*model, segments);
     Stepper stepper(model, rows_of(segments), pool, 2);
     const auto size = static_cast<size_t>(config.codebook_size);
-    while (stepper.step([&](int64_t row, int codebook, std::span<float> logits) {
-      EXPECT_EQ(row % 2, 0);
-      EXPECT_EQ(logits.size(), 2 * size);
-      const auto at = static_cast<size_t>(stepper.num_frames_done() * 2 + codebook);
-      for (size_t i = 0; i < 2; ++i) {
-        std::ranges::copy(logits.subspan(i * size, size),
-                          found[static_cast<size_t>(row) + i].begin() + static_cast<long>(at * size));
-      }
-      return segments[static_cast<size_t>(row)].codes[at];
-    })) {
+    while (stepper.step(
+        [&](int64_t row, int codebook, std::span<float> logits) {
+          EXPECT_EQ(row % 2, 0);
+          EXPECT_EQ(logits.size(), 2 * size);
+          // Several frames at once: a row's own count is that of its codes.
+          const auto at = stepper.codes(static_cast<size_t>(row)).size();
+          EXPECT_EQ(at % 2, static_cast<size_t>(codebook));
+          for (size_t i = 0; i < 2; ++i) {
+            std::ranges::copy(logits.subspan(i * size, size),
+                              found[static_cast<size_t>(row) + i].begin() + static_cast<long>(at * size));
+          }
+          return segments[static_cast<size_t>(row)].codes[at];
+        },
+        frames_at_once)) {
     }
     EXPECT_TRUE(same_logits(found, wanted)) << threads;
     for (size_t i = 0; i < segments.size(); ++i)
