@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "runtime/nearest.h"
 #include "runtime/ops.h"
 
 namespace vqcodec::generate {
@@ -54,7 +55,8 @@ uint64_t Sampler::weigh(std::span<float> logits) {
   weights_.resize(logits.size());
   uint64_t sum = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
-    weights_[i] = static_cast<uint64_t>(static_cast<double>(logits[i]) * kUnitWeight);
+    // Signed: processors convert to that, and not to the other, in one instruction.
+    weights_[i] = static_cast<uint64_t>(static_cast<int64_t>(static_cast<double>(logits[i]) * kUnitWeight));
     sum += weights_[i];
   }
   return sum;
@@ -62,11 +64,12 @@ uint64_t Sampler::weigh(std::span<float> logits) {
 
 uint16_t Sampler::draw(std::span<float> logits, const SamplingOptions& options, uint64_t random) {
   make_finite(logits);
-  const float greatest = *std::ranges::max_element(logits);
+  const auto size = static_cast<int64_t>(logits.size());
+  uint16_t likeliest = 0;
+  runtime::argmax(logits.data(), size, 1, size, &likeliest, 1);
   const auto temperature = static_cast<float>(options.temperature);
-  if (temperature == 0 || options.top_k == 1) {
-    return static_cast<uint16_t>(std::ranges::find(logits, greatest) - logits.begin());
-  }
+  if (temperature == 0 || options.top_k == 1) return likeliest;
+  const float greatest = logits[likeliest];
   for (float& value : logits) value = (value - greatest) / temperature;
   uint64_t sum = weigh(logits);
   const auto pick = [random](uint64_t total) { return static_cast<uint64_t>(Wide{random} * total >> 64); };

@@ -16,6 +16,8 @@
 #include <span>
 #include <vector>
 
+#include "runtime/linear.h"
+#include "runtime/thread_pool.h"
 #include "vqvae/model.h"
 
 namespace vqcodec::generate {
@@ -62,36 +64,36 @@ class Tones {
     int pitch_ = -1;
     size_t num_past_ = 0;                    // frames in past_
     std::array<Partials, kMaxPast> past_{};  // inner products of the last frames with the partials, the latest first
-    Partials now_{};                         // of this one
-    Partials wanted_{};                      // amplitudes that are expected of this frame
-    double wanted_energy_ = 0;               // 0 = nothing is expected
-    std::vector<float> spectrum_{};          // of this frame so far [bins]
+    double wanted_energy_ = 0;               // of the spectrum that is expected of this frame; 0 = nothing is
+    std::vector<float> spectra_{};           // [2, bins]: that, and twice what this frame has so far
     std::vector<float> scratch_{};
   };
 
  private:
   struct Codebook {
-    std::vector<float> spectra;   // [bins, codebook_size]
-    std::vector<uint8_t> levels;  // [codebook_size]: energies in steps of 3 dB, below kNumLevels
+    std::vector<float> spectra;             // [codebook_size, bins]
+    std::vector<runtime::Linear> products;  // the same, of the first bins alone: widths in steps of kWidthStep
+    std::vector<uint8_t> levels;            // [codebook_size]: energies in steps of 3 dB, below kNumLevels
     bool has_spectra = true;
   };
   struct Pitch {
     int num_harmonics = 0;
-    int num_bins = 0;  // up to the last harmonic; what is above is free
-    std::vector<std::vector<float>>
-        products;  // of every entry with every partial, by codebook [partials, codebook_size]
+    int num_bins = 0;                                   // up to the last harmonic; what is above is free
+    size_t width = 0;                                   // which of Codebook::products has them all
+    std::vector<double> partials;                       // a cosine and a sine of each harmonic [partials, num_bins]
     std::vector<std::vector<float>> energies;           // of every entry in these bins, by codebook [codebook_size]
-    std::vector<double> gram;                           // inner products of the partials [partials, partials]
     std::array<std::vector<double>, kMaxPast> factors;  // Cholesky factors of the fits to 1, 2, .. frames
     std::vector<double> cosines, sines;                 // of the turn of each harmonic by one hop
     std::vector<double> usual;  // amplitudes of the harmonics: what entries have there, root mean square
   };
-  Pitch make_pitch(double hz, int sample_rate_hz, int hop) const;
+  // transform: [2 hops, bins], the MDCT's windowed cosines.
+  Pitch make_pitch(double hz, int sample_rate_hz, int hop, std::span<const double> transform) const;
   const Codebook& first_of_spectra() const;
 
   int num_bins_ = 0, codebook_size_ = 0;
   std::vector<Codebook> codebooks_;
   std::vector<Pitch> pitches_;
+  mutable runtime::ThreadPool alone_{1};  // what a product asks for; it starts no thread
 };
 
 }  // namespace vqcodec::generate
