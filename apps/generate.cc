@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <numeric>
 
 #include "apps/atomic_sink.h"
 #include "apps/command.h"
@@ -149,9 +150,10 @@ class Maker {
     has_tries_ = has_chords && options_.line.steering.num_tries > 1;
     has_tones_ =
         has_chords && options_.line.steering.tone_strength > 0 && generate::Tones::fits(coded_.model.model->config());
-    if (!options_.context.empty() && (options_.best || options_.json || has_tries_ || has_tones_)) measure_context();
+    if (has_tries_ || has_tones_) hear_context();
+    if (!options_.context.empty() && (options_.best || options_.json)) measure_context();
     draw();
-    for (generate::Line& line : made_.lines) lowered_db_.push_back(lower_until_it_fits(line));
+    for (generate::Line& line : made_.lines) lowered_db_.push_back(is_lowered_when_written() ? 0 : lower(line));
     report_ = eval::report_header("line", VQCODEC_VERSION, options_.command);
     describe();
     const int num_lines = static_cast<int>(made_.lines.size());
@@ -193,7 +195,7 @@ class Maker {
     const generate::Passage passage = choose_passage(options_, coded_.song.info);
     std::optional<LineJudge> judge;
     if (has_tries_ || has_tones_) {
-      judge.emplace(coded_.model.model, coded_.song.info, source_, *context_, own_);
+      judge.emplace(coded_.model.model, coded_.song.info, source_, heard_, heard_own_);
       line.steering.ends = judge->stretch_ends();
     }
     if (has_tries_) line.steering.judge = std::cref(*judge);
@@ -210,41 +212,65 @@ class Maker {
     }
   }
 
+  // A file of the line alone is decoded for its peaks and for itself at once, and only if they are too high written anew.
+  bool is_lowered_when_written() const {
+    return !options_.mix && !options_.best && options_.output != "-" && !options_.output.ends_with(".vqc");
+  }
+
   // A level was set for what the song's own line peaks like. One that peaks higher would be clipped: the segments that are
   // new as a whole are lowered by the same number of steps. Gives the dB.
-  double lower_until_it_fits(generate::Line& line) {
-    if (coded_.model.model->config().encoder_kind == vqvae::EncoderKind::kDirect) return 0;  // all levels are 0 dB
-    const codec::StreamInfo& info = coded_.song.info;
-    const auto segment_frames = static_cast<int64_t>(info.segment_frames);
-    const auto is_new = [&](size_t k) {
-      const int64_t begin = static_cast<int64_t>(k) * segment_frames;
-      return made_.passage.from_frame <= begin &&
-             std::min(begin + segment_frames, num_frames()) <= made_.passage.to_frame;
-    };
-    std::vector<float> peaks(line.segments.size());
-    int64_t at = 0;  // frame 0 begins one hop before the song
-    decode(line, false, [&](std::span<const float> samples) {
-      for (size_t i = 0; i < samples.size(); ++i) {
-        const int64_t sample = at + static_cast<int64_t>(i / 2);
-        const auto k = static_cast<size_t>((sample / info.hop_samples + 1) / segment_frames);
-        float& peak = peaks[std::min(k, peaks.size() - 1)];
-        peak = std::max(peak, std::abs(samples[i]));
-      }
-      at += static_cast<int64_t>(samples.size() / 2);
-    });
-    float most = 0;
-    for (size_t k = 0; k < peaks.size(); ++k) {
-      if (is_new(k)) most = std::max(most, peaks[k]);
-    }
-    if (!(most > 1)) return 0;
-    int steps = 0;
-    for (float peak = most; peak > 1; peak *= vqvae::gain_scale(64) / vqvae::gain_scale(65)) ++steps;
-    for (size_t k = 0; k < peaks.size(); ++k) {
-      uint16_t& gain = line.segments[k].gain;
-      if (is_new(k) && gain > 0) gain = static_cast<uint16_t>(std::max(1, gain - steps));
-    }
-    return 1.5 * steps;
+  double lower(generate::Line& line) {
+    Peaks peaks(*this, line);
+    decode(line, false, [&](std::span<const float> samples) { peaks.add(samples); });
+    return peaks.lower();
   }
+
+  class Peaks {
+   public:
+    Peaks(const Maker& maker, generate::Line& line) : maker_(maker), line_(line), peaks_(line.segments.size()) {}
+
+    // Interleaved stereo, block by block.
+    void add(std::span<const float> samples) {
+      const codec::StreamInfo& info = maker_.coded_.song.info;
+      for (size_t i = 0; i < samples.size();) {
+        const int64_t sample = at_ + static_cast<int64_t>(i / 2);
+        const int64_t frame = sample / info.hop_samples + 1;  // frame 0 begins one hop before the song
+        const size_t end = std::min(samples.size(), i + 2 * static_cast<size_t>(frame * info.hop_samples - sample));
+        float& peak = peaks_[std::min(static_cast<size_t>(frame / info.segment_frames), peaks_.size() - 1)];
+        for (; i < end; ++i) peak = std::max(peak, std::abs(samples[i]));
+      }
+      at_ += static_cast<int64_t>(samples.size() / 2);
+    }
+
+    // Of the line, by what was added.
+    double lower() const {
+      if (maker_.coded_.model.model->config().encoder_kind == vqvae::EncoderKind::kDirect) return 0;  // all are 0 dB
+      float most = 0;
+      for (size_t k = 0; k < peaks_.size(); ++k) {
+        if (is_new(k)) most = std::max(most, peaks_[k]);
+      }
+      int steps = 0;
+      for (float peak = most; peak > 1; peak *= vqvae::gain_scale(64) / vqvae::gain_scale(65)) ++steps;
+      for (size_t k = 0; k < peaks_.size() && steps > 0; ++k) {
+        uint16_t& gain = line_.segments[k].gain;
+        if (is_new(k) && gain > 0) gain = static_cast<uint16_t>(std::max(1, gain - steps));
+      }
+      return 1.5 * steps;
+    }
+
+   private:
+    bool is_new(size_t k) const {
+      const auto segment_frames = static_cast<int64_t>(maker_.coded_.song.info.segment_frames);
+      const int64_t begin = static_cast<int64_t>(k) * segment_frames;
+      return maker_.made_.passage.from_frame <= begin &&
+             std::min(begin + segment_frames, maker_.num_frames()) <= maker_.made_.passage.to_frame;
+    }
+
+    const Maker& maker_;
+    generate::Line& line_;
+    std::vector<float> peaks_;  // of every segment
+    int64_t at_ = 0;            // samples so far
+  };
 
   std::string seconds_of(int64_t frame) const {
     char text[32];
@@ -290,41 +316,152 @@ class Maker {
   void decode(const generate::Line& line, bool whole_song, const std::function<void(std::span<const float>)>& sink) {
     const codec::StreamInfo& info = coded_.song.info;
     auto left = static_cast<int64_t>(info.num_samples);
-    const auto take_samples = [&](int, std::span<const float> samples) {
-      const auto count = std::min(left, static_cast<int64_t>(samples.size() / 2));
-      sink(samples.first(static_cast<size_t>(2 * count)));
+    const auto take_samples = [&](std::span<const float> block) {
+      const auto count = std::min(left, static_cast<int64_t>(block.size() / 2));
+      sink(block.first(static_cast<size_t>(2 * count)));
       left -= count;
     };
-    vqvae::DecoderOptions decoder_options{.num_codebooks = static_cast<int>(info.num_codebooks)};
-    if (!whole_song) decoder_options.sources = {source_};
-    vqvae::Decoder decoder(coded_.model.model, decoder_options, pool_, take_samples);
+    // Segments apart, each with as much of its neighbours as it takes to be as in the whole, one a thread.
+    const int64_t num_frames = this->num_frames(), segment_frames = info.segment_frames;
+    const int64_t past = vqvae::Decoder::context_frames(coded_.model.model->config()) + 1, hop = info.hop_samples;
+    const auto num_segments = static_cast<int64_t>(line.segments.size());
+    std::vector<std::vector<float>> samples(static_cast<size_t>(pool_.size()));
+    const auto decode_segment = [&](int64_t k, std::vector<float>& out) {
+      const int64_t begin = k * segment_frames, end = std::min(begin + segment_frames, num_frames);
+      const int64_t first = std::max<int64_t>(0, begin - past), last = std::min(num_frames, end + past);
+      out.clear();
+      vqvae::DecoderOptions decoder_options{.num_codebooks = static_cast<int>(info.num_codebooks),
+                                            .first_frame = first};
+      if (!whole_song) decoder_options.sources = {source_};
+      vqvae::Decoder decoder(coded_.model.model, decoder_options, pool_, [&](int, std::span<const float> block) {
+        out.insert(out.end(), block.begin(), block.end());
+      });
+      for (int64_t i = first / segment_frames; i * segment_frames < last; ++i) {
+        const auto at = static_cast<size_t>(i);
+        const int64_t from = std::max(first - i * segment_frames, int64_t{0});
+        const int64_t to = std::min(last - i * segment_frames, segment_frames);
+        std::vector<codec::SourceSegment> segment;
+        if (whole_song) segment = coded_.song.segments[at];
+        segment.resize(std::max<size_t>(segment.size(), 1));
+        segment[whole_song ? static_cast<size_t>(source_) : 0] = line.segments[at];
+        for (codec::SourceSegment& source : segment) {
+          source.codes.erase(source.codes.begin() + to * info.num_codebooks, source.codes.end());
+          source.codes.erase(source.codes.begin(), source.codes.begin() + from * info.num_codebooks);
+        }
+        decoder.push(segment);
+      }
+      decoder.finish();
+      // The sound between the middles of two frames belongs to the later one's segment.
+      const int64_t wanted_from = std::max<int64_t>(0, begin - 1), wanted_to = end - 1;
+      out.erase(out.begin() + 2 * hop * (wanted_to - first), out.end());
+      out.erase(out.begin(), out.begin() + 2 * hop * (wanted_from - first));
+    };
     Progress progress("decoding", options_.quiet);
-    for (size_t k = 0; k < line.segments.size(); ++k) {
-      std::vector<codec::SourceSegment> segment;
-      if (whole_song) segment = coded_.song.segments[k];
-      segment.resize(std::max<size_t>(segment.size(), 1));
-      segment[whole_song ? static_cast<size_t>(source_) : 0] = line.segments[k];
-      decoder.push(segment);
-      progress.update(static_cast<double>(k + 1), static_cast<double>(line.segments.size()));
+    for (int64_t k = 0; k < num_segments; k += pool_.size()) {
+      const int64_t count = std::min<int64_t>(pool_.size(), num_segments - k);
+      pool_.parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) decode_segment(k + i, samples[static_cast<size_t>(i)]);
+      });
+      for (int64_t i = 0; i < count; ++i) take_samples(samples[static_cast<size_t>(i)]);
+      progress.update(static_cast<double>(k + count), static_cast<double>(num_segments));
     }
-    decoder.finish();
     const std::vector<float> silence(2 * 4096);
-    while (left > 0) take_samples(0, silence);
+    while (left > 0) take_samples(silence);
+  }
+
+  // A source of the song as it is, mono.
+  std::vector<float> decode_source(size_t source) {
+    const codec::StreamInfo& info = coded_.song.info;
+    std::vector<float> mono;
+    vqvae::Decoder decoder(
+        coded_.model.model,
+        {.sources = {static_cast<int>(source)}, .num_codebooks = static_cast<int>(info.num_codebooks)}, pool_,
+        [&](int, std::span<const float> samples) {
+          const auto part = eval::to_mono(samples);
+          mono.insert(mono.end(), part.begin(), part.end());
+        });
+    for (const auto& segment : coded_.song.segments) decoder.push(std::span(segment).subspan(source, 1));
+    decoder.finish();
+    mono.resize(static_cast<size_t>(info.num_samples));
+    return mono;
+  }
+
+  // Codes and amplitudes of a source of the song, frame by frame.
+  struct Frames {
+    std::vector<uint16_t> codes;
+    std::vector<float> amplitudes;
+  };
+  Frames frames_of(size_t source) const {
+    Frames frames;
+    for (const auto& segment : coded_.song.segments) {
+      const codec::SourceSegment& here = segment[source];
+      frames.codes.insert(frames.codes.end(), here.codes.begin(), here.codes.end());
+      frames.amplitudes.resize(frames.codes.size() / coded_.song.info.num_codebooks, vqvae::gain_scale(here.gain));
+    }
+    return frames;
+  }
+
+  // What steers a line: beats by the drums, and without noise and as far up as they are looked at the chords of the
+  // others and the notes of the song's own line.
+  void hear_context() {
+    const codec::StreamInfo& info = coded_.song.info;
+    const auto& model = coded_.model.model;
+    const auto rate_hz = static_cast<int>(info.sample_rate_hz);
+    const double seconds = static_cast<double>(info.num_samples) / rate_hz;
+    const int factor = generate::LowBand::factor_for(model->config(), eval::kHarmonyRateHz);
+    const auto drums = static_cast<size_t>(std::ranges::find(info.sources, "drums") - info.sources.begin());
+    // The longest first.
+    std::vector<size_t> order(info.sources.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::ranges::stable_sort(order, {}, [&](size_t source) { return source != drums; });
+    std::vector<std::vector<float>> lows(order.size());
+    eval::LineAnalysis own;
+    bool has_drums = false;
+    pool_.parallel_for(static_cast<int64_t>(order.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const size_t source = order[static_cast<size_t>(i)];
+        if (source == drums) {
+          const std::vector<float> samples = decode_source(source);
+          has_drums = eval::sounds(samples);
+          if (has_drums) heard_ = eval::analyse_rhythm(samples, true, seconds, rate_hz);
+          continue;
+        }
+        const Frames frames = frames_of(source);
+        if (static_cast<int>(source) == source_) {
+          own = LineJudge::hear_line(model, info, source_, frames.codes, frames.amplitudes);
+        } else {
+          const generate::LowBand band(model, static_cast<int>(source), static_cast<int>(info.num_codebooks), factor);
+          lows[source] = band.decode(frames.codes, frames.amplitudes);
+        }
+      }
+    });
+    const auto sum_of_all = [](const std::vector<std::vector<float>>& signals) {
+      std::vector<float> sum;
+      for (const std::vector<float>& signal : signals) {
+        sum.resize(std::max(sum.size(), signal.size()));
+        for (size_t i = 0; i < signal.size(); ++i) sum[i] += signal[i];
+      }
+      return sum;
+    };
+    if (!has_drums) {
+      std::vector<std::vector<float>> others(order.size());
+      pool_.parallel_for(static_cast<int64_t>(order.size()), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const auto source = static_cast<size_t>(i);
+          if (i != source_ && source != drums) others[source] = decode_source(source);
+        }
+      });
+      heard_ = eval::analyse_rhythm(sum_of_all(others), false, seconds, rate_hz);
+    }
+    heard_.harmony = eval::find_harmony(sum_of_all(lows), rate_hz / factor, heard_.edges);
+    heard_own_ = eval::measure_fit(heard_, own, options_.source);
   }
 
   void measure_context() {
-    const codec::StreamInfo& info = coded_.song.info;
-    const auto stems = eval::decode_sources(coded_.model.model, {info, coded_.song.segments}, pool_);
-    const auto rate_hz = static_cast<int>(info.sample_rate_hz);
-    eval::LineAnalysis own;
-    pool_.parallel_for(2, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        if (i == 0) context_ = eval::analyse_context(stems, info.sources, options_.source, rate_hz);
-        if (i == 1)
-          own = eval::analyse_line(eval::to_mono(stems[static_cast<size_t>(source_)]), rate_hz, options_.source);
-      }
-    });
-    own_ = eval::measure_fit(*context_, own, options_.source);
+    const auto stems = eval::decode_sources(coded_.model.model, {coded_.song.info, coded_.song.segments}, pool_);
+    context_ = eval::analyse_context(stems, coded_.song.info.sources, options_.source,
+                                     static_cast<int>(coded_.song.info.sample_rate_hz));
+    own_ = measure(eval::to_mono(stems[static_cast<size_t>(source_)]));
   }
   eval::FitFigures measure(std::span<const float> line) const {
     return eval::measure_fit(*context_, line, static_cast<int>(coded_.song.info.sample_rate_hz), options_.source);
@@ -364,29 +501,42 @@ class Maker {
     file.commit();
   }
 
+  // Gives how many samples were clipped.
+  int64_t write_audio(generate::Line& line, const std::string& path, double& lowered_db) {
+    for (bool may_be_lowered = is_lowered_when_written();; may_be_lowered = false) {
+      const auto writer =
+          audio::AudioWriter::open(path, {.sample_rate_hz = static_cast<int>(coded_.song.info.sample_rate_hz),
+                                          .force = options_.force});
+      Peaks peaks(*this, line);
+      decode(line, options_.mix, [&](std::span<const float> samples) {
+        writer->write(samples);
+        if (may_be_lowered) peaks.add(samples);
+      });
+      if (may_be_lowered) lowered_db = peaks.lower();
+      if (may_be_lowered && lowered_db > 0) continue;
+      writer->finish();
+      return writer->num_clipped_samples();
+    }
+  }
+
   // `number` 0: the only one.
   void write(int index, int number) {
-    const generate::Line& line = made_.lines[static_cast<size_t>(index)];
+    generate::Line& line = made_.lines[static_cast<size_t>(index)];
     const std::string path = number == 0 ? options_.output : numbered(options_.output, number);
+    int64_t num_clipped = -1;  // not audio
+    if (path.ends_with(".vqc")) {
+      write_vqc(line, path);
+    } else {
+      num_clipped = write_audio(line, path, lowered_db_[static_cast<size_t>(index)]);
+    }
     Json item = {{"line", index + 1},
                  {"file", path},
                  {"bits_per_code", line.new_bits_per_code},
                  {"kept_bits_per_code", made_.num_candidates > 1 ? Json(line.kept_bits_per_code) : Json(nullptr)},
                  {"lowered_db", lowered_db_[static_cast<size_t>(index)]}};
-    if (path.ends_with(".vqc")) {
-      write_vqc(line, path);
-    } else {
-      const auto writer =
-          audio::AudioWriter::open(path, {.sample_rate_hz = static_cast<int>(coded_.song.info.sample_rate_hz),
-                                          .force = options_.force});
-      decode(line, options_.mix, [&](std::span<const float> samples) { writer->write(samples); });
-      writer->finish();
-      item["clipped_samples"] = writer->num_clipped_samples();
-      if (writer->num_clipped_samples() > 0) {
-        warn_(path + ": " + std::to_string(writer->num_clipped_samples()) +
-              " samples were louder than full scale and were clipped");
-      }
-    }
+    if (num_clipped >= 0) item["clipped_samples"] = num_clipped;
+    if (num_clipped > 0)
+      warn_(path + ": " + std::to_string(num_clipped) + " samples were louder than full scale and were clipped");
     const bool tells_fit = context_ && options_.json;
     if (tells_fit || !options_.midi.empty()) {
       const std::vector<float> mono = decode_mono(line);
@@ -442,8 +592,12 @@ class Maker {
   bool has_tries_ = false, has_tones_ = false;  // of the stretches of the line
   generate::Lines made_;
   std::vector<double> lowered_db_;  // of each line
+  // What steers lines: the context and the song's own line as the judge hears them.
+  eval::FitContext heard_;
+  eval::FitFigures heard_own_;
+  // What a report tells.
   std::optional<eval::FitContext> context_;
-  eval::FitFigures own_;  // of the song's own line
+  eval::FitFigures own_;
   Json report_;
 };
 

@@ -4,9 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "runtime/thread_pool.h"
-#include "vqvae/decoder.h"
-
 namespace vqcodec::apps {
 
 namespace {
@@ -17,21 +14,44 @@ constexpr double kRootWeight = 2, kStayWeight = 8, kStayOffBeatWeight = 3;
 constexpr double kKeysToHalve = 6;  // by which a tone is away from the middle of the range, or from the one before
 constexpr double kUsualLevel = 1;   // of lines decoded at the unit level
 constexpr int64_t kPastFrames = 4;  // that the pitch tracker hears before the stretch
+constexpr double kLeastSamplesPerPeriod = 10;
+constexpr double kTrackHopSeconds = 0.012;
+
+eval::PitchOptions pitch_options(const std::string& source) {
+  eval::PitchOptions options = eval::pitch_options(source);
+  options.hop_seconds = kTrackHopSeconds;
+  return options;
+}
+
+generate::LowBand low_band(const std::shared_ptr<const vqvae::Model>& model, const codec::StreamInfo& info, int source,
+                           const eval::PitchOptions& options) {
+  const int factor = generate::LowBand::factor_for(model->config(), kLeastSamplesPerPeriod * options.max_hz);
+  return {model, source, static_cast<int>(info.num_codebooks), factor};
+}
 
 }  // namespace
 
-LineJudge::LineJudge(std::shared_ptr<const vqvae::Model> model, const codec::StreamInfo& info, int source,
+LineJudge::LineJudge(const std::shared_ptr<const vqvae::Model>& model, const codec::StreamInfo& info, int source,
                      const eval::FitContext& context, const eval::FitFigures& own)
-    : model_(std::move(model)),
-      info_(info),
-      source_(source),
+    : info_(info),
+      pitch_options_(pitch_options(info.sources[static_cast<size_t>(source)])),
+      low_band_(low_band(model, info, source, pitch_options_)),
       context_(context),
       range_(eval::expected_range(own, info.sources[static_cast<size_t>(source)])) {
-  const eval::PitchOptions limits = eval::pitch_options(info.sources[static_cast<size_t>(source)]);
   const auto key_of = [](double hz) { return 69 + 12 * std::log2(hz / 440); };
-  low_key_ = static_cast<int>(std::ceil(std::max(range_.low, key_of(limits.min_hz) + 1)));
+  low_key_ = static_cast<int>(std::ceil(std::max(range_.low, key_of(pitch_options_.min_hz) + 1)));
   high_key_ = static_cast<int>(
-      std::floor(std::min(range_.high, key_of(std::min(limits.max_hz, info.sample_rate_hz / 8.0)) - 1)));
+      std::floor(std::min(range_.high, key_of(std::min(pitch_options_.max_hz, info.sample_rate_hz / 8.0)) - 1)));
+}
+
+eval::LineAnalysis LineJudge::hear_line(const std::shared_ptr<const vqvae::Model>& model, const codec::StreamInfo& info,
+                                        int source, std::span<const uint16_t> codes,
+                                        std::span<const float> amplitudes) {
+  const eval::PitchOptions options = pitch_options(info.sources[static_cast<size_t>(source)]);
+  const generate::LowBand band = low_band(model, info, source, options);
+  eval::LineAnalysis analysis;
+  analysis.notes = eval::find_notes(eval::track_pitch(band.decode(codes, amplitudes), band.sample_rate_hz(), options));
+  return analysis;
 }
 
 std::vector<double> LineJudge::pitches_hz() const {
@@ -89,23 +109,8 @@ double LineJudge::operator()(std::span<const uint16_t> codes, int64_t first_fram
   const double hop_seconds = static_cast<double>(info_.hop_samples) / info_.sample_rate_hz;
   const int64_t begin = std::max(first_frame, from - kPastFrames);
   const auto heard = codes.subspan(static_cast<size_t>((begin - first_frame) * info_.num_codebooks));
-  std::vector<float> samples;
-  runtime::ThreadPool pool(1);
-  vqvae::Decoder decoder(model_,
-                         {.sources = {source_},
-                          .num_codebooks = static_cast<int>(info_.num_codebooks),
-                          .first_frame = begin,
-                          .fill_noise = false},
-                         pool, [&](int, std::span<const float> block) {
-                           const auto mono = eval::to_mono(block);
-                           samples.insert(samples.end(), mono.begin(), mono.end());
-                         });
-  const codec::SourceSegment segment{vqvae::kUnitGain, {heard.begin(), heard.end()}};
-  decoder.push(std::span(&segment, 1));
-  decoder.finish();
-
-  const eval::PitchTrack track = eval::track_pitch(samples, static_cast<int>(info_.sample_rate_hz),
-                                                   eval::pitch_options(info_.sources[static_cast<size_t>(source_)]));
+  const eval::PitchTrack track =
+      eval::track_pitch(low_band_.decode(heard), low_band_.sample_rate_hz(), pitch_options_);
   const double balance =
       eval::chord_balance(context_, track, static_cast<double>(begin) * hop_seconds,
                           static_cast<double>(from) * hop_seconds, static_cast<double>(to) * hop_seconds, range_,

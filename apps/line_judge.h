@@ -10,6 +10,7 @@
 
 #include "codec/code_grid.h"
 #include "eval/fit.h"
+#include "generate/low_band.h"
 #include "vqvae/model.h"
 
 namespace vqcodec::apps {
@@ -17,8 +18,13 @@ namespace vqcodec::apps {
 class LineJudge {
  public:
   // `context` and `info` outlive the object; source: index into info.sources; own: of the song's own line.
-  LineJudge(std::shared_ptr<const vqvae::Model> model, const codec::StreamInfo& info, int source,
+  LineJudge(const std::shared_ptr<const vqvae::Model>& model, const codec::StreamInfo& info, int source,
             const eval::FitContext& context, const eval::FitFigures& own);
+
+  // A line of `source` as the judge hears it: its notes, and nothing else of LineAnalysis. codes, amplitudes: as for
+  // LowBand::decode().
+  static eval::LineAnalysis hear_line(const std::shared_ptr<const vqvae::Model>& model, const codec::StreamInfo& info,
+                                      int source, std::span<const uint16_t> codes, std::span<const float> amplitudes);
 
   // Frames nearest to the halves of the song's beats.
   std::vector<int64_t> stretch_ends() const;
@@ -30,15 +36,16 @@ class LineJudge {
   // so within beats. Where there is no triad the pitch stays.
   int choose_pitch(int64_t from, int64_t to, int previous, int attempt, uint64_t random) const;
 
-  // For generate::Steering. The codes are decoded from a little before the stretch on and their pitch is tracked:
-  // eval::chord_balance() of the stretch, within the expected range, with the frame rate's multiples and what is
-  // too loud against it, in whole 64ths, so that the last bits of a C library's logarithm choose nothing.
+  // For generate::Steering. The codes are decoded from a little before the stretch on, as far up as pitches go, and
+  // their pitch is tracked: eval::chord_balance() of the stretch, within the expected range, with the frame rate's
+  // multiples and what is too loud against it, in whole 64ths, so that the last bits of a C library's logarithm choose
+  // nothing.
   double operator()(std::span<const uint16_t> codes, int64_t first_frame, int64_t from, int64_t to) const;
 
  private:
-  std::shared_ptr<const vqvae::Model> model_;
   const codec::StreamInfo& info_;
-  int source_;
+  eval::PitchOptions pitch_options_;
+  generate::LowBand low_band_;
   const eval::FitContext& context_;
   eval::KeyRange range_;
   int low_key_ = 0, high_key_ = 0;  // of the pitches

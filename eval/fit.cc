@@ -29,10 +29,6 @@ constexpr int kMelWindow = 2048;
 constexpr int kMelBands = 32;
 constexpr size_t kLeastMelFrames = 64;
 
-bool sounds(std::span<const float> samples) {
-  return std::ranges::any_of(samples, [](float value) { return std::abs(value) > 1e-4F; });
-}
-
 void add(std::vector<float>& sum, std::span<const float> samples) {
   sum.resize(std::max(sum.size(), samples.size()));
   for (size_t i = 0; i < samples.size(); ++i) sum[i] += samples[i];
@@ -54,6 +50,10 @@ double mean(std::span<const double> values) {
 
 }  // namespace
 
+bool sounds(std::span<const float> samples) {
+  return std::ranges::any_of(samples, [](float value) { return std::abs(value) > 1e-4F; });
+}
+
 std::vector<float> to_mono(std::span<const float> interleaved) {
   std::vector<float> mono(interleaved.size() / 2);
   for (size_t i = 0; i < mono.size(); ++i) mono[i] = 0.5F * (interleaved[2 * i] + interleaved[2 * i + 1]);
@@ -69,10 +69,17 @@ FitContext analyse_context(std::span<const std::vector<float>> stems, std::span<
     if (sources[s] == source) continue;
     add(sources[s] == "drums" ? drums : rest, to_mono(stems[s]));
   }
+  const bool has_drums = sounds(drums);
+  FitContext context = analyse_rhythm(has_drums ? drums : rest, has_drums,
+                                      static_cast<double>(num_samples) / sample_rate_hz, sample_rate_hz);
+  context.harmony = find_harmony(rest, sample_rate_hz, context.edges);
+  return context;
+}
+
+FitContext analyse_rhythm(std::span<const float> rhythm, bool are_drums, double seconds, int sample_rate_hz) {
   FitContext context;
-  context.seconds = static_cast<double>(num_samples) / sample_rate_hz;
-  context.has_drums = sounds(drums);
-  const std::vector<float>& rhythm = context.has_drums ? drums : rest;
+  context.seconds = seconds;
+  context.has_drums = are_drums;
   context.accents = accent_curve(rhythm, sample_rate_hz);
   const std::vector<double> beats = track_beats(onset_curve(rhythm, sample_rate_hz), &context.seconds_a_beat);
   context.edges = {0};
@@ -81,7 +88,6 @@ FitContext analyse_context(std::span<const std::vector<float>> stems, std::span<
   }
   for (double at = kGridSeconds; beats.empty() && at < context.seconds; at += kGridSeconds) context.edges.push_back(at);
   if (context.seconds > context.edges.back()) context.edges.push_back(context.seconds);
-  context.harmony = find_harmony(rest, sample_rate_hz, context.edges);
   return context;
 }
 

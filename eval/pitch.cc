@@ -13,7 +13,6 @@ namespace vqcodec::eval {
 
 namespace {
 
-constexpr double kHopSeconds = 0.006;
 constexpr int kMaxCandidates = 6;
 constexpr double kWorstMinimum = 0.6;     // of the difference function: what is less periodic is no candidate
 constexpr double kUnvoicedCost = 0.35;    // a frame without pitch costs as much as one of this difference
@@ -134,14 +133,14 @@ std::vector<float> decimate(std::span<const float> samples, int factor) {
   return result;
 }
 
-PitchTrack track_pitch(std::span<const float> samples, int sample_rate_hz, const PitchOptions& options) {
+PitchTrack track_pitch(std::span<const float> samples, double sample_rate_hz, const PitchOptions& options) {
   if (!(options.min_hz >= 20 && options.min_hz <= 500 && options.max_hz > 2 * options.min_hz && options.max_hz <= 2000))
     throw Error(ExitCode::kInternal, "pitch range outside 20 to 2000 Hz");
   const int factor = std::max(1, static_cast<int>(sample_rate_hz / (13 * options.max_hz)));
   const std::vector<float> x = decimate(samples, factor);
-  const double rate_hz = static_cast<double>(sample_rate_hz) / factor;
+  const double rate_hz = sample_rate_hz / factor;
   Yin yin(rate_hz, options);
-  const int64_t hop = std::max<int64_t>(1, std::llround(kHopSeconds * rate_hz)), size = yin.num_samples();
+  const int64_t hop = std::max<int64_t>(1, std::llround(options.hop_seconds * rate_hz)), size = yin.num_samples();
   PitchTrack track;
   track.hop_seconds = static_cast<double>(hop) / rate_hz;
   const auto count = static_cast<int64_t>(x.size());

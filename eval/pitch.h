@@ -18,6 +18,7 @@ namespace vqcodec::eval {
 struct PitchOptions {
   double min_hz = 30;   // lowest pitch, 20..500
   double max_hz = 400;  // highest, above twice the lowest, at most 2000
+  double hop_seconds = 0.006;  // from frame to frame, about
 };
 
 // 30 to 400 Hz for a bass, 70 to 1100 Hz for all others.
@@ -30,7 +31,7 @@ struct PitchTrack {
 };
 
 // Empty for a signal shorter than three periods of min_hz. Throws Error(kInternal) for options outside their ranges.
-PitchTrack track_pitch(std::span<const float> samples, int sample_rate_hz, const PitchOptions& options);
+PitchTrack track_pitch(std::span<const float> samples, double sample_rate_hz, const PitchOptions& options);
 
 struct Note {
   double start_seconds = 0, end_seconds = 0;

@@ -228,7 +228,7 @@ Harmony find_harmony(std::span<const float> samples, int sample_rate_hz, std::sp
   const size_t num_stretches = edges.size() < 2 ? 0 : edges.size() - 1;
   harmony.chroma.resize(num_stretches);
   harmony.chord.resize(num_stretches);
-  const int factor = std::max(1, sample_rate_hz / 11025);
+  const int factor = std::max(1, sample_rate_hz / kHarmonyRateHz);
   const std::vector<float> x = decimate(samples, factor);
   const double rate_hz = static_cast<double>(sample_rate_hz) / factor;
   Spectra spectra(kChromaWindow);

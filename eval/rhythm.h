@@ -48,6 +48,8 @@ struct Harmony {
   std::vector<std::array<bool, 12>> chord;     // tones of its triad; none in silence
 };
 
+inline constexpr int kHarmonyRateHz = 11025;  // of the signal that chords are looked for in, at least
+
 // Of the stretches between `edges` (seconds, ascending): edges.size() - 1 of them, each heard with a quarter of its
 // neighbours.
 Harmony find_harmony(std::span<const float> samples, int sample_rate_hz, std::span<const double> edges);
