@@ -53,7 +53,7 @@ struct Drawing {
 constexpr Drawing kOfTones = {0.8, 0.9, 0.4, 2};
 constexpr Drawing kOfDrums = {1, 1, 0.8, 1.5};
 constexpr double kTopP = 0.9;
-constexpr int kTries = 3;
+constexpr int kTries = 2;
 constexpr double kToneStrength = 20;
 
 void warn(const std::string& message) { std::cerr << "vqgen: " << message << std::endl; }
