@@ -179,11 +179,15 @@ struct Trainer::State {
   void load_prior(const std::string& path) {
     if (!std::filesystem::exists(path)) throw Error(ExitCode::kModel, path + ": there is no such prior");
     auto file = runtime::Safetensors::open(path);
-    const Config from = config_of(file);
+    Config from = config_of(file);
+    if (from.model_id != network->config.model_id) {
+      log(path + " is for the codes of another model; those of this one are learnt from there");
+      from.model_id = network->config.model_id;
+    }
     if (!(from == network->config)) {
       const json was = to_json(from), is = to_json(network->config);
       throw Error(ExitCode::kModel,
-                  path + ": is a prior of another shape or for other codes than the run's. Differences: " +
+                  path + ": is a prior of another shape than the run's. Differences: " +
                       json::diff(was, is).dump().substr(0, 300));
     }
     torch::NoGradGuard no_grad;

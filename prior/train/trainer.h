@@ -22,7 +22,8 @@ struct WeightedCodes {
 struct TrainOptions : vqvae::train::RunOptions {
   // The codes' VQ-VAE, whose entries the tables begin with, if embedding_dim is at most its code_dim.
   std::shared_ptr<const vqvae::Model> model{};
-  // A prior of the same shape and the same codes whose weights a new run begins with; empty = none.
+  // A prior of the same shape whose weights a new run begins with; empty = none. It may be for another model: if its codes
+  // mean the same (vqvae/train/train_config.h, codebook_decay 1), most of what it knows is still true.
   std::string init_prior{};
 };
 
@@ -37,7 +38,7 @@ class Trainer {
  public:
   // Starts anew, or goes on from <out_folder>/checkpoint.pt when that exists. Throws Error(kBadFile) when sets are of unlike
   // models, when a source has no stretch of crop_frames, or when the checkpoint is of another recipe, Error(kModel) when the codes
-  // or init_prior are of another model, Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
+  // are of another model or init_prior is of another shape, Error(kIo), and Error(kUsage) when CUDA is asked for and absent.
   Trainer(const Recipe& recipe, std::vector<WeightedCodes> training, std::vector<CodeSet> validation,
           TrainOptions options);
   ~Trainer();

@@ -123,6 +123,12 @@ class TrainerTest : public testing::Test {
     for (std::string line; std::getline(lines, line);) all.push_back(json::parse(line));
     return all;
   }
+  static std::map<std::string, std::vector<float>> tensors_of(const std::string& path) {
+    auto file = runtime::Safetensors::open(path);
+    std::map<std::string, std::vector<float>> result;
+    for (const std::string& name : file.tensor_names()) result[name] = file.floats(name, file.shape(name));
+    return result;
+  }
   std::string export_bytes(const std::string& folder, bool half = false) {
     ExportOptions export_options;
     export_options.half = half;
@@ -652,6 +658,62 @@ TEST_F(TrainerTest, AModelGrowsByCodebooksAndAnEnvelope) {
   }
 }
 
+// The codes of one model go on with the separator of another, whose network is another.
+TEST_F(TrainerTest, AModelTakesAnotherSeparatorAndKeepsTheMeaningOfItsCodes) {
+  Recipe first = small_recipe(kSounding);
+  first.model.unet.reset();
+  make(first, "first")->run();
+  export_bytes("first");
+  std::filesystem::rename(folder_ / "export.safetensors", folder_ / "first.safetensors");
+  Recipe separator = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
+  separator.model.unet = UNetConfig{.channels = {6, 10}, .strides = {2, 2}, .blocks = 1};
+  separator.model.code_dim = 4;
+  separator.training.unquantized_steps = 0;
+  separator.training.joint_steps = 0;
+  make(separator, "separator")->run();
+  export_bytes("separator");
+  std::filesystem::rename(folder_ / "export.safetensors", folder_ / "separator.safetensors");
+
+  Recipe both = first;
+  both.model.unet = separator.model.unet;
+  TrainConfig& t = both.training;
+  t.separation_steps = t.unquantized_steps = t.noise_steps = 0;
+  t.joint_steps = 3;
+  t.codebook_decay = 1;
+  t.decoder_learning_rate_ratio = 0;
+  t.rate_weight = t.envelope_rate_weight = 0;
+  const auto tensors_after = [&](double separator_ratio, const std::string& folder) {
+    both.training.separator_learning_rate_ratio = separator_ratio;
+    TrainOptions from = options(folder);
+    from.init_model = folder_ / "first.safetensors";
+    from.init_separator = folder_ / "separator.safetensors";
+    Trainer(both, training_, validation_, from).run();
+    export_bytes(folder);
+    return tensors_of(folder_ / "export.safetensors");
+  };
+  const auto model = tensors_of(folder_ / "first.safetensors");
+  const auto masks = tensors_of(folder_ / "separator.safetensors");
+  for (const double ratio : {0.0, 0.5}) {
+    const auto result = tensors_after(ratio, ratio == 0 ? "stays" : "learns");
+    int num_learnt = 0;
+    for (const auto& [name, values] : result) {
+      if (name.starts_with("encoder.")) {
+        ASSERT_TRUE(masks.contains(name)) << name;
+        if (ratio == 0) {
+          EXPECT_EQ(values, masks.at(name)) << name;
+        } else if (values != masks.at(name)) {
+          ++num_learnt;
+        }
+      } else if (name.starts_with("analysis")) {
+        num_learnt += values != model.at(name) ? 1 : 0;
+      } else {
+        EXPECT_EQ(values, model.at(name)) << name;
+      }
+    }
+    EXPECT_GT(num_learnt, ratio == 0 ? 3 : 20);
+  }
+}
+
 TEST_F(TrainerTest, ASeparatorAtRateZeroStaysAsItIs) {
   Recipe recipe = small_recipe(EncoderKind::kMasks, QuantizerKind::kResidual);
   recipe.training.separator_learning_rate_ratio = 0;
@@ -813,6 +875,7 @@ TEST_F(TrainerTest, ShippedRecipesTrainAtReducedSize) {
     model.code_dim = tiny.code_dim;
     model.envelope_dim = std::min(model.envelope_dim, 2);
     if (model.noise) model.noise->width = 16;
+    if (model.unet) model.unet->channels = {4, 4, 4};
     for (StackConfig* stack : {&model.encoder, &model.analysis, &model.synthesis}) stack->width = 16;
     TrainConfig& t = recipe.training;
     t.separation_steps = std::min<int64_t>(t.separation_steps, 1);

@@ -178,8 +178,12 @@ TEST_F(PriorTrainerTest, ANewRunCanBeginWithAPrior) {
   wider.prior["width"] = 64;
   EXPECT_ERROR(begin(wider, "a", prior), ExitCode::kModel, HasSubstr("width"));
   EXPECT_ERROR(begin(small_recipe(12), "b", dir_ / "none.safetensors"), ExitCode::kModel, HasSubstr("no such prior"));
+  // The codes of another model, which here are the same, are learnt from there.
   id_ = std::string(64, 'b');
-  EXPECT_ERROR(begin(small_recipe(12), "c", prior), ExitCode::kModel, HasSubstr("model_id"));
+  const auto other = begin(small_recipe(1), "c", prior);
+  EXPECT_EQ(other->validate(true)[0].prior_bits, wanted[0].prior_bits);
+  other->run();
+  EXPECT_EQ(exported("c")->config().model_id, id_);
 }
 
 TEST_F(PriorTrainerTest, LogsAndStopsWithACheckpoint) {
