@@ -20,7 +20,9 @@ int run_prior(const std::vector<std::string>& arguments) {
   add("validation", po::value<std::vector<std::string>>()->composing(), "code set of songs set aside; repeatable");
   add("model", po::value<std::string>()->required(),
       "VQ-VAE that the codes are of (.safetensors): the tables begin with its entries");
-  add("init", po::value<std::string>(), "prior (.safetensors) of the same shape that a new run begins with, such as that of the model that this one began with");
+  add("init", po::value<std::string>(),
+      "prior (.safetensors) of the same shape that a new run begins with, such as that of the model that this one "
+      "began with");
   add_run_options(options);
   add("quiet", "print nothing but errors");
   add("help,h", "this text");

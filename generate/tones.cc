@@ -96,8 +96,8 @@ Tones::Tones(const vqvae::Model& model, int source, int num_codebooks, std::span
   for (int h = 0; h < num_codebooks; ++h) {
     Codebook codebook;
     codebook.has_spectra = h != config.envelope_codebook;
-    weights.synthesis_basis.forward(weights.entries[static_cast<size_t>(h)].data(), config.code_dim, size,
-                                    whole.data(), 2 * hop, alone_);
+    weights.synthesis_basis.forward(weights.entries[static_cast<size_t>(h)].data(), config.code_dim, size, whole.data(),
+                                    2 * hop, alone_);
     for (int64_t i = 0; i < size; ++i) {
       const float* const row = whole.data() + i * 2 * hop;
       codebook.spectra.insert(codebook.spectra.end(), row, row + num_bins_);
@@ -180,7 +180,8 @@ Tones::Pitch Tones::make_pitch(double hz, int sample_rate_hz, int hop, std::span
     double sum = 0;
     int count = 0;
     for (int k = std::max(0, bin - 1); k <= std::min(num_bins_ - 1, bin + 1); ++k, ++count) {
-      for (size_t at = static_cast<size_t>(k); at < spectra.size(); at += width) sum += double{spectra[at]} * spectra[at];
+      for (size_t at = static_cast<size_t>(k); at < spectra.size(); at += width)
+        sum += double{spectra[at]} * spectra[at];
     }
     pitch.usual.push_back(std::sqrt(sum / std::max(1, count)));
   }

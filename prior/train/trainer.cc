@@ -186,9 +186,8 @@ struct Trainer::State {
     }
     if (!(from == network->config)) {
       const json was = to_json(from), is = to_json(network->config);
-      throw Error(ExitCode::kModel,
-                  path + ": is a prior of another shape than the run's. Differences: " +
-                      json::diff(was, is).dump().substr(0, 300));
+      throw Error(ExitCode::kModel, path + ": is a prior of another shape than the run's. Differences: " +
+                                        json::diff(was, is).dump().substr(0, 300));
     }
     torch::NoGradGuard no_grad;
     for (auto& item : network->named_parameters()) {

@@ -157,9 +157,9 @@ TEST_F(PriorTrainerTest, ANewRunCanBeginWithAPrior) {
   exported("first");
   const std::vector<CodeCost> wanted = first->validate(true);
   const auto begin = [&](const Recipe& recipe, const std::string& folder, const std::string& prior) {
-    return std::make_unique<Trainer>(
-        recipe, std::vector<WeightedCodes>{{made_codes(40, 1, id_), 1}}, std::vector<CodeSet>{made_codes(3, 99, id_)},
-        TrainOptions{{.out_folder = dir_ / folder, .num_threads = 1}, nullptr, prior});
+    return std::make_unique<Trainer>(recipe, std::vector<WeightedCodes>{{made_codes(40, 1, id_), 1}},
+                                     std::vector<CodeSet>{made_codes(3, 99, id_)},
+                                     TrainOptions{{.out_folder = dir_ / folder, .num_threads = 1}, nullptr, prior});
   };
   const std::string prior = dir_ / "prior.safetensors";
   auto second = begin(small_recipe(12), "second", prior);
