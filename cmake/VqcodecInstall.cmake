@@ -30,7 +30,8 @@ if(TARGET vqtrain)
   set_target_properties(vqtrain PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON) # LibTorch may be anywhere.
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/vqcodec/models
-  FILES_MATCHING PATTERN "*.safetensors" PATTERN "*.md" PATTERN "*.json")
+  FILES_MATCHING PATTERN "*.safetensors" PATTERN "*.md" PATTERN "*.json"
+  PATTERN "masks.safetensors" EXCLUDE) # a beginning for vqtrain, no codec
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/vqcodec FILES_MATCHING PATTERN "*.json")
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/codec/FORMAT.md
   DESTINATION ${CMAKE_INSTALL_DOCDIR})
