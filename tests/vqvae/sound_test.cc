@@ -127,7 +127,8 @@ TEST_F(Sound, NoiseHasTheSignsOfItsPlaceAndAGradient) {
   }
   noise.square().sum().backward();
   const Tensor widths = torch::tensor({8.0F, 76.0F, 28.0F});
-  EXPECT_LT((amplitudes.grad() - 2 * amplitudes.detach() * widths).abs().max().item<double>(), 1e-4);
+  // Sums of up to 76 floats, up to 152; their order is LibTorch's.
+  EXPECT_LT((amplitudes.grad() - 2 * amplitudes.detach() * widths).abs().max().item<double>(), 1e-3);
 }
 
 }  // namespace
