@@ -373,13 +373,13 @@ class Maker {
   std::vector<float> decode_source(size_t source) {
     const codec::StreamInfo& info = coded_.song.info;
     std::vector<float> mono;
-    vqvae::Decoder decoder(
-        coded_.model.model,
-        {.sources = {static_cast<int>(source)}, .num_codebooks = static_cast<int>(info.num_codebooks)}, pool_,
-        [&](int, std::span<const float> samples) {
-          const auto part = eval::to_mono(samples);
-          mono.insert(mono.end(), part.begin(), part.end());
-        });
+    vqvae::Decoder decoder(coded_.model.model,
+                           {.sources = {static_cast<int>(source)},
+                            .num_codebooks = static_cast<int>(info.num_codebooks)},
+                           pool_, [&](int, std::span<const float> samples) {
+                             const auto part = eval::to_mono(samples);
+                             mono.insert(mono.end(), part.begin(), part.end());
+                           });
     for (const auto& segment : coded_.song.segments) decoder.push(std::span(segment).subspan(source, 1));
     decoder.finish();
     mono.resize(static_cast<size_t>(info.num_samples));

@@ -109,8 +109,7 @@ double LineJudge::operator()(std::span<const uint16_t> codes, int64_t first_fram
   const double hop_seconds = static_cast<double>(info_.hop_samples) / info_.sample_rate_hz;
   const int64_t begin = std::max(first_frame, from - kPastFrames);
   const auto heard = codes.subspan(static_cast<size_t>((begin - first_frame) * info_.num_codebooks));
-  const eval::PitchTrack track =
-      eval::track_pitch(low_band_.decode(heard), low_band_.sample_rate_hz(), pitch_options_);
+  const eval::PitchTrack track = eval::track_pitch(low_band_.decode(heard), low_band_.sample_rate_hz(), pitch_options_);
   const double balance =
       eval::chord_balance(context_, track, static_cast<double>(begin) * hop_seconds,
                           static_cast<double>(from) * hop_seconds, static_cast<double>(to) * hop_seconds, range_,

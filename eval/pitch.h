@@ -16,8 +16,8 @@
 namespace vqcodec::eval {
 
 struct PitchOptions {
-  double min_hz = 30;   // lowest pitch, 20..500
-  double max_hz = 400;  // highest, above twice the lowest, at most 2000
+  double min_hz = 30;          // lowest pitch, 20..500
+  double max_hz = 400;         // highest, above twice the lowest, at most 2000
   double hop_seconds = 0.006;  // from frame to frame, about
 };
 
