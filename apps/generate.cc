@@ -437,10 +437,7 @@ class Maker {
     });
     const auto sum_of_all = [](const std::vector<std::vector<float>>& signals) {
       std::vector<float> sum;
-      for (const std::vector<float>& signal : signals) {
-        sum.resize(std::max(sum.size(), signal.size()));
-        for (size_t i = 0; i < signal.size(); ++i) sum[i] += signal[i];
-      }
+      for (const std::vector<float>& signal : signals) eval::add_signal(sum, signal);
       return sum;
     };
     if (!has_drums) {

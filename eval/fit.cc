@@ -29,11 +29,6 @@ constexpr int kMelWindow = 2048;
 constexpr int kMelBands = 32;
 constexpr size_t kLeastMelFrames = 64;
 
-void add(std::vector<float>& sum, std::span<const float> samples) {
-  sum.resize(std::max(sum.size(), samples.size()));
-  for (size_t i = 0; i < samples.size(); ++i) sum[i] += samples[i];
-}
-
 double wrap_cents(double cents) { return cents - 100 * std::floor((cents + 50) / 100); }
 
 // Mean of those that are there; NaN if none is.
@@ -49,6 +44,11 @@ double mean(std::span<const double> values) {
 }
 
 }  // namespace
+
+void add_signal(std::vector<float>& sum, std::span<const float> samples) {
+  sum.resize(std::max(sum.size(), samples.size()));
+  for (size_t i = 0; i < samples.size(); ++i) sum[i] += samples[i];
+}
 
 bool sounds(std::span<const float> samples) {
   return std::ranges::any_of(samples, [](float value) { return std::abs(value) > 1e-4F; });
@@ -67,7 +67,7 @@ FitContext analyse_context(std::span<const std::vector<float>> stems, std::span<
   for (size_t s = 0; s < stems.size(); ++s) {
     num_samples = std::max(num_samples, stems[s].size() / 2);
     if (sources[s] == source) continue;
-    add(sources[s] == "drums" ? drums : rest, to_mono(stems[s]));
+    add_signal(sources[s] == "drums" ? drums : rest, to_mono(stems[s]));
   }
   const bool has_drums = sounds(drums);
   FitContext context = analyse_rhythm(has_drums ? drums : rest, has_drums,

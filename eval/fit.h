@@ -29,6 +29,8 @@ std::vector<float> to_mono(std::span<const float> interleaved);
 
 // All but the harmony. rhythm: mono, what the drums play, or if they are silent all others but the line.
 FitContext analyse_rhythm(std::span<const float> rhythm, bool are_drums, double seconds, int sample_rate_hz);
+// sum += samples, which may be longer or shorter.
+void add_signal(std::vector<float>& sum, std::span<const float> samples);
 // Whether a signal is more than what rounding leaves.
 bool sounds(std::span<const float> samples);
 // stems: by source interleaved stereo, equally long, empty = silent; `source` is left out. The drums are the source of

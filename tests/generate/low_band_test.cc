@@ -2,38 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 
 #include "base/counter_random.h"
 #include "eval/pitch.h"
 #include "tests/base/expect_error.h"
-#include "vqvae/decoder.h"
+#include "tests/generate/shipped_model.h"
 
 namespace vqcodec::generate {
 namespace {
 
 using testing::HasSubstr;
-using vqvae::Model;
-
-constexpr int kBassSlot = 1;
-
-std::shared_ptr<const Model> shipped() {
-  static const auto model = Model::load(std::string(std::getenv("VQCODEC_SOURCE_DIR")) + "/models/default.safetensors");
-  return model;
-}
-
-std::vector<float> decode_mono(const std::vector<uint16_t>& codes, int num_codebooks) {
-  std::vector<float> mono;
-  runtime::ThreadPool pool(1);
-  vqvae::Decoder decoder(shipped(), {.sources = {kBassSlot}, .num_codebooks = num_codebooks, .fill_noise = false}, pool,
-                         [&](int, std::span<const float> block) {
-                           for (size_t i = 0; i < block.size(); i += 2) mono.push_back((block[i] + block[i + 1]) / 2);
-                         });
-  const codec::SourceSegment segment{vqvae::kUnitGain, codes};
-  decoder.push(std::span(&segment, 1));
-  decoder.finish();
-  return mono;
-}
 
 // With all bins it is the decoder; with few it is what a low-pass leaves of that.
 TEST(LowBand, IsWhatTheDecoderGivesBelow) {
@@ -41,7 +19,7 @@ TEST(LowBand, IsWhatTheDecoderGivesBelow) {
   std::vector<uint16_t> codes;
   for (uint64_t i = 0; i < 40 * num_codebooks; ++i)
     codes.push_back(static_cast<uint16_t>(CounterRandom(1, 2, i / 2).next() % 1024));
-  const std::vector<float> whole = decode_mono(codes, num_codebooks);
+  const std::vector<float> whole = decode_bass(codes, num_codebooks);
   const LowBand all(shipped(), kBassSlot, num_codebooks, 1);
   const std::vector<float> same = all.decode(codes);
   ASSERT_EQ(same.size(), whole.size());

@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <numbers>
 
 #include "eval/pitch.h"
 #include "runtime/ops.h"
 #include "tests/base/expect_error.h"
+#include "tests/generate/shipped_model.h"
 #include "tests/prior/prior_test_util.h"
 #include "tests/vqvae/tiny_model.h"
-#include "vqvae/decoder.h"
 #include "vqvae/encoder.h"
 
 namespace vqcodec::generate {
@@ -22,13 +21,6 @@ using runtime::name_of_path;
 using runtime::Path;
 using testing::HasSubstr;
 using vqvae::Model;
-
-constexpr int kBassSlot = 1;  // of the model that is shipped
-
-std::shared_ptr<const Model> shipped() {
-  static const auto model = Model::load(std::string(std::getenv("VQCODEC_SOURCE_DIR")) + "/models/default.safetensors");
-  return model;
-}
 
 // Codes that a voice alone decides on, the likeliest ones, after a first frame of `start`.
 std::vector<uint16_t> sing(const Tones& tones, int pitch, int num_frames, uint16_t start) {
@@ -49,26 +41,13 @@ std::vector<uint16_t> sing(const Tones& tones, int pitch, int num_frames, uint16
   return codes;
 }
 
-std::vector<float> decode(const std::vector<uint16_t>& codes, int num_codebooks) {
-  std::vector<float> mono;
-  runtime::ThreadPool pool(1);
-  vqvae::Decoder decoder(shipped(), {.sources = {kBassSlot}, .num_codebooks = num_codebooks, .fill_noise = false}, pool,
-                         [&](int, std::span<const float> block) {
-                           for (size_t i = 0; i < block.size(); i += 2) mono.push_back((block[i] + block[i + 1]) / 2);
-                         });
-  const codec::SourceSegment segment{vqvae::kUnitGain, codes};
-  decoder.push(std::span(&segment, 1));
-  decoder.finish();
-  return mono;
-}
-
 // The end of it all: codes chosen by nothing but the voice sound like the pitch.
 TEST(Tones, CodesOfAVoiceSoundLikeItsPitch) {
   const std::vector<double> pitches = {49, 65.41, 87.31, 110, 146.83};
   const int num_codebooks = 6;
   const Tones tones(*shipped(), kBassSlot, num_codebooks, pitches);
   for (size_t i = 0; i < pitches.size(); ++i) {
-    const std::vector<float> line = decode(sing(tones, static_cast<int>(i), 100, 77), num_codebooks);
+    const std::vector<float> line = decode_bass(sing(tones, static_cast<int>(i), 100, 77), num_codebooks);
     const eval::PitchTrack track = eval::track_pitch(line, 44100, eval::pitch_options("bass"));
     int right = 0, count = 0;
     for (size_t t = 0; t < track.hz.size(); ++t) {

@@ -68,9 +68,9 @@ struct TrainConfig {
   double gradient_clip = 1;                // largest norm of the gradient; 0 = off
   double subset_probability = 0.5;         // of each source to be in S'
   double nested_dropout = 0.5;  // probability that an item keeps only the first h codebooks, h uniform in 1..H
-  double codebook_decay =
-      0.99;  // moving average of codebook entries (residual); 1 = entries and costs stay as they are,
-             // and keep their numbers, so that a prior for them can go on
+  // Moving average of codebook entries (residual); 1 = entries and costs stay as they are and keep their numbers, so that a
+  // prior for them can go on.
+  double codebook_decay = 0.99;
   // With code_costs: an entry costs its bits (by its share of use) times this times the mean energy that all codebooks
   // leave of a latent; of the envelope's codebook its own energy, in the envelope's dimensions. 0 = costs stay as they are.
   double rate_weight = 0;
